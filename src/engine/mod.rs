@@ -1,0 +1,85 @@
+//! Where networks run: one trait, one file per runtime.
+//!
+//! Knows tensors and model bytes; has never heard of pictures, people or words. A model's input layout is known
+//! to this module and to [`crate::pack`] alone.
+
+/// Bytes of an ONNX model and the name to call it by in errors.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// For messages: a path, or `nano/image.int8.onnx`.
+    pub name: String,
+    pub bytes: ModelBytes,
+}
+
+/// A model that is carried in the binary, or a file to be read.
+#[derive(Debug, Clone)]
+pub enum ModelBytes {
+    Static(&'static [u8]),
+    File(std::path::PathBuf),
+}
+
+/// How a session is to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Threads within one run; at least 1.
+    pub threads: usize,
+}
+
+/// The element type of an input or output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Element {
+    F32,
+    I64,
+}
+
+/// An input or output of a model. `None` in a shape is a dimension known only at run time (the batch).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Port {
+    pub name: String,
+    pub element: Element,
+    pub shape: Vec<Option<usize>>,
+}
+
+/// A tensor handed to a model: row-major data and its shape.
+#[derive(Debug, Clone, Copy)]
+pub enum Input<'a> {
+    F32 { shape: &'a [usize], data: &'a [f32] },
+    I64 { shape: &'a [usize], data: &'a [i64] },
+}
+
+/// A tensor that a model produced, row-major. Kept by the caller from run to run, so that it allocates once.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Tensor {
+    pub shape: Vec<usize>,
+    pub data: Vec<f32>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    #[error("model {model}: {reason}")]
+    Load { model: String, reason: String },
+    #[error("model {model}: {reason}")]
+    Run { model: String, reason: String },
+}
+
+/// A runtime for networks.
+pub trait Engine: Send + Sync {
+    /// `cpu`, `tract`, ..: the word used in the configuration.
+    fn name(&self) -> &'static str;
+
+    /// Which hardware path it will take, for the log at start-up (`rten 0.27, avx512-vnni, 2 threads`).
+    fn describe(&self, options: Options) -> String;
+
+    /// Parses and prepares a model.
+    fn load(&self, model: &Model, options: Options) -> Result<Box<dyn Session>, EngineError>;
+}
+
+/// A loaded model.
+pub trait Session: Send {
+    fn inputs(&self) -> &[Port];
+    fn outputs(&self) -> &[Port];
+
+    /// Runs the model on `inputs`, in the order of [`Session::inputs`], and overwrites `outputs`
+    /// (in the order of [`Session::outputs`]; resized to fit, integer outputs as f32).
+    fn run(&mut self, inputs: &[Input<'_>], outputs: &mut Vec<Tensor>) -> Result<(), EngineError>;
+}
