@@ -182,7 +182,7 @@ impl Decoder {
         let mut command = Command::new("ffmpeg");
         command.args(["-nostdin", "-loglevel", "error"]);
         if live {
-            command.args(["-fflags", "nobuffer", "-flags", "low_delay"]);
+            command.args(["-flags", "low_delay"]);
         }
         input(&mut command, name);
         let [width, height] = size;
@@ -446,5 +446,79 @@ impl Drop for Program {
         // It may have ended by itself; either way it is reaped.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Program {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        Program::spawn("rtsp://me:secret@host/", command).unwrap()
+    }
+
+    #[test]
+    fn a_missing_program_is_named_with_the_remedy() {
+        let error = Program::spawn("a.mp4", Command::new("no-such-ffmpeg")).err().unwrap().to_string();
+        assert!(
+            error.contains("a.mp4") && error.contains("no-such-ffmpeg") && error.contains("install"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn silence_is_an_error_after_a_while() {
+        let mut program = shell("echo -n abc; exec sleep 60");
+        let mut bytes = [0; 8];
+        let mut read =
+            || program.read(&Stop::new(), Duration::from_millis(150), |pipe| pipe.read(&mut bytes));
+        assert_eq!(read().unwrap(), 3);
+        let error = read().unwrap_err();
+        assert!(matches!(error, CameraError::Stalled { .. }), "{error:?}");
+        assert!(!error.to_string().contains("secret"));
+    }
+
+    #[test]
+    fn the_last_words_are_kept_without_the_password() {
+        // More than a pipe holds: the program must not hang on it.
+        let mut program =
+            shell("yes warning | head -c 300000 >&2; echo 'rtsp://me:secret@host/: refused' >&2");
+        let mut bytes = [0; 8];
+        assert_eq!(
+            program.read(&Stop::new(), Duration::from_secs(60), |pipe| pipe.read(&mut bytes)).unwrap(),
+            0
+        );
+        let words = program.last_words();
+        assert!(words.ends_with("rtsp://***@host/: refused"), "{words}");
+        assert!(words.len() < KEPT);
+    }
+
+    #[test]
+    fn a_dropped_program_is_killed_and_reaped() {
+        let program = shell("exec sleep 60");
+        let process = format!("/proc/{}", program.child.id());
+        assert!(std::path::Path::new(&process).exists());
+        drop(program);
+        assert!(!std::path::Path::new(&process).exists());
+    }
+
+    #[test]
+    fn a_probe_is_understood() {
+        let answer = br#"{"programs": [], "streams": [{"codec_name": "h264", "width": 1920, "height": 1080,
+            "color_range": "pc", "color_space": "bt709", "r_frame_rate": "30/1", "avg_frame_rate": "30000/1001",
+            "side_data_list": [{"rotation": -90}]}], "format": {"duration": "10.010000"}}"#;
+        let probe = Probe::parse(answer).unwrap();
+        assert_eq!((probe.width, probe.height, probe.frames), (1080, 1920, Some(300)));
+        assert_eq!(probe.colour, Colour { bt709: true, full_range: true });
+        let live =
+            br#"{"streams": [{"width": 64, "height": 48, "avg_frame_rate": "0/0", "r_frame_rate": "25/1"}]}"#;
+        let probe = Probe::parse(live).unwrap();
+        assert_eq!((probe.fps, probe.frames), (Some(25.0), None));
+        assert!(Probe::parse(br#"{"streams": [], "format": {}}"#).unwrap_err().contains("no video"));
+        let huge = br#"{"streams": [{"width": 99999, "height": 99999}]}"#;
+        assert!(Probe::parse(huge).unwrap_err().contains("out of bounds"));
+        assert!(Probe::parse(b"").is_err());
     }
 }

@@ -352,3 +352,83 @@ fn planes(format: PixelFormat, stride: usize, height: usize) -> [Plane; 3] {
         _ => [luma, Plane::default(), Plane::default()],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use v4l::Timestamp;
+
+    use super::*;
+
+    fn offer(format: &[u8; 4], width: u32, height: u32, fps: Option<f64>) -> Offer {
+        Offer { format: *format, width, height, fps }
+    }
+
+    #[test]
+    fn raw_is_taken_where_it_is_fast_enough() {
+        let offers = [
+            offer(b"MJPG", 640, 480, Some(30.0)),
+            offer(b"YUYV", 640, 480, Some(30.0)),
+            offer(b"MJPG", 1920, 1080, Some(30.0)),
+            offer(b"YUYV", 1920, 1080, Some(5.0)),
+            offer(b"H264", 1920, 1080, Some(60.0)),
+        ];
+        let format = |size, fps| choose(&offers, size, fps).map(|(offer, _)| offer.format);
+        assert_eq!(format([640, 480], Some(30.0)), Some(*b"YUYV"));
+        assert_eq!(format([640, 480], None), Some(*b"YUYV"));
+        // Faster than anything offered: the fastest, raw among equals.
+        assert_eq!(format([640, 480], Some(60.0)), Some(*b"YUYV"));
+        assert_eq!(format([1920, 1080], Some(5.0)), Some(*b"YUYV"));
+        assert_eq!(format([1920, 1080], Some(10.0)), Some(*b"MJPG"));
+        assert_eq!(format([1920, 1080], None), Some(*b"MJPG"));
+        assert_eq!(format([1280, 720], None), None);
+        assert_eq!(choose(&[offer(b"H264", 8, 8, None)], [8, 8], None), None);
+        assert_eq!(choose(&[offer(b"GREY", 8, 8, None)], [8, 8], Some(99.0)).unwrap().0.format, *b"GREY");
+    }
+
+    #[test]
+    fn drivers_buffers_become_pictures() {
+        let mut picture = Picture::new(PixelFormat::Grey, 0, 0);
+        for (fourcc, pixels) in FORMATS.iter().filter(|(_, pixels)| *pixels != Pixels::Jpeg) {
+            // Rows with 6 bytes to spare, and an odd height.
+            let (stride, rows) = match *fourcc {
+                b"NV12" | b"NV21" | b"YU12" => (8 + 8, 5 + 3),
+                b"YUYV" | b"UYVY" => (16 + 6, 5),
+                b"RGB3" | b"BGR3" => (24 + 6, 5),
+                _ => (8 + 6, 5),
+            };
+            let driver = Format { stride, ..Format::new(8, 5, FourCC::new(fourcc)) };
+            let bytes = vec![7; stride as usize * rows];
+            fill(&mut picture, &bytes, *pixels, &driver).unwrap();
+            assert_eq!((picture.width, picture.height), (8, 5));
+            assert_eq!(picture.check(), Ok(()), "{fourcc:?}");
+            let short = fill(&mut picture, &bytes[..40], *pixels, &driver).unwrap_err();
+            assert!(short.contains("8x5"), "{short}");
+        }
+        let mut jpeg = Vec::new();
+        let encoder = jpeg_encoder::Encoder::new(&mut jpeg, 90);
+        encoder.encode(&[100; 8 * 5 * 3], 8, 5, jpeg_encoder::ColorType::Rgb).unwrap();
+        // Drivers pad their buffers.
+        jpeg.extend_from_slice(&[0; 100]);
+        fill(&mut picture, &jpeg, Pixels::Jpeg, &Format::new(8, 5, FourCC::new(b"MJPG"))).unwrap();
+        assert_eq!(picture.format, PixelFormat::Rgb24);
+    }
+
+    #[test]
+    fn frames_are_dated_by_the_driver_if_its_clock_is_ours() {
+        let now = FrameTime {
+            monotonic: Duration::from_millis(90_500),
+            utc: jiff::Timestamp::from_second(1_000).unwrap(),
+        };
+        let at = |flags, sec, usec| {
+            let timestamp = Timestamp { sec, usec };
+            captured(&Metadata { flags, timestamp, ..Default::default() }, now)
+        };
+        let time = at(Flags::TIMESTAMP_MONOTONIC, 90, 400_000);
+        assert_eq!(time.monotonic, Duration::from_millis(90_400));
+        assert_eq!(time.utc, jiff::Timestamp::from_millisecond(999_900).unwrap());
+        // Another clock, a time to come, and no time at all.
+        assert_eq!(at(Flags::TIMESTAMP_COPY, 90, 400_000), now);
+        assert_eq!(at(Flags::TIMESTAMP_MONOTONIC, 91, 0), now);
+        assert_eq!(at(Flags::TIMESTAMP_MONOTONIC, 0, 0), now);
+    }
+}
