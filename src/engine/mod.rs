@@ -3,6 +3,21 @@
 //! Knows tensors and model bytes; has never heard of pictures, people or words. A model's input layout is known
 //! to this module and to [`crate::pack`] alone.
 
+mod cpu;
+mod guard;
+mod kernels;
+mod tract;
+
+use crate::config::EngineKind;
+
+/// The runtime that the configuration names. Sessions loaded by one engine share its threads.
+pub fn engine(kind: EngineKind) -> Box<dyn Engine> {
+    match kind {
+        EngineKind::Cpu => Box::new(cpu::Cpu::default()),
+        EngineKind::Tract => Box::new(tract::Tract::default()),
+    }
+}
+
 /// Bytes of an ONNX model and the name to call it by in errors.
 #[derive(Debug, Clone)]
 pub struct Model {
@@ -32,7 +47,8 @@ pub enum Element {
     I64,
 }
 
-/// An input or output of a model. `None` in a shape is a dimension known only at run time (the batch).
+/// An input or output of a model. `None` in a shape is a dimension known only at run time (the batch);
+/// an empty shape is a scalar, or an output whose shape the model does not declare.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Port {
     pub name: String,

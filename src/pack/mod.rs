@@ -1,4 +1,205 @@
 //! Model packs: the manifest, the files and their hashes. See `models/` for how packs are made.
 //!
-//! Knows files; has never heard of a camera. Every file is untrusted: hashes are checked before anything is
-//! parsed, shapes against the manifest after.
+//! Knows files and engines; has never heard of a camera. Every file is untrusted: sizes are bounded before they are
+//! read, hashes checked before anything is parsed, shapes against the manifest after.
+
+pub mod architecture;
+mod archive;
+mod files;
+mod make;
+mod manifest;
+mod nano;
+#[cfg(test)]
+mod tests;
+
+pub use make::{RandomPack, make_random};
+pub use manifest::{
+    Channels, Detector, DetectorKind, Embedding, Files, Filter, Fit, Heads, Image, Manifest, Pooling, Text,
+};
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+use crate::engine::{Engine, EngineError, Model, ModelBytes, Options, Port, Session};
+use files::Store;
+
+/// One of a pack's networks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    Image,
+    Text,
+    Detector,
+}
+
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Image => "image",
+            Self::Text => "text",
+            Self::Detector => "detector",
+        })
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum PackError {
+    #[error("pack {path}: {source}; name a pack's folder, a .tar.zst of one, or \"nano\"")]
+    Open { path: PathBuf, source: std::io::Error },
+    #[error("pack {path}: {reason}")]
+    Archive { path: PathBuf, reason: String },
+    #[error("pack nano is not in this binary: build it with the feature \"nano\", or name another pack")]
+    NoNano,
+    #[error("{path}: {reason}")]
+    Manifest { path: String, reason: String },
+    #[error("pack {pack}: {file} is missing; fetch the pack again")]
+    Missing { pack: String, file: String },
+    #[error("pack {pack}: {file} cannot be read: {source}")]
+    Read { pack: String, file: String, source: std::io::Error },
+    #[error("pack {pack}: {file} is {size} bytes, which it cannot be (1 to {most}); fetch the pack again")]
+    Size { pack: String, file: String, size: u64, most: u64 },
+    #[error(
+        "pack {pack}: {file} is damaged or was changed: its SHA-256 is {found}, pack.toml says {expected}; fetch the \
+         pack again"
+    )]
+    Hash { pack: String, file: String, expected: String, found: String },
+    #[error("pack {pack} has no text tower: make the vocabulary on another machine")]
+    NoText { pack: String },
+    #[error("pack {pack}: {role} tower {file}: {reason}; pack.toml and the model are not of one pack")]
+    Shape { pack: String, role: Role, file: String, reason: String },
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error("{path}: {source}")]
+    Write { path: PathBuf, source: std::io::Error },
+    #[error("{0} exists; remove it first or choose another folder")]
+    Exists(PathBuf),
+}
+
+/// An opened pack: its manifest has been checked, its files have not yet been touched.
+#[derive(Debug)]
+pub struct Pack {
+    manifest: Manifest,
+    store: Store,
+}
+
+impl Pack {
+    /// Opens the pack `nano`, a folder, or a `.tar.zst` of one, which is unpacked beside it the first time.
+    pub fn open(path: &Path) -> Result<Self, PackError> {
+        let store = if path == Path::new("nano") {
+            Store::Embedded(nano::FILES.ok_or(PackError::NoNano)?)
+        } else if path.to_string_lossy().ends_with(".tar.zst") {
+            Store::Folder(archive::unpacked(path)?)
+        } else {
+            Store::Folder(path.to_owned())
+        };
+        let text = store.manifest(path)?;
+        let manifest = Manifest::parse(&text)
+            .map_err(|reason| PackError::Manifest { path: store.describe(files::MANIFEST), reason })?;
+        Ok(Self { manifest, store })
+    }
+
+    /// What the pack says of itself.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// `nano@1`
+    pub fn identity(&self) -> String {
+        format!("{}@{}", self.manifest.name, self.manifest.version)
+    }
+
+    /// The model of `role` for the engine of that name (`files.cpu` if the pack has none of its own for it). A file's
+    /// hash is verified first; embedded bytes can only be damaged with the program itself, so their hashes are
+    /// verified by a test and by `watchword models verify`, not at every start.
+    pub fn model(&self, role: Role, engine: &str) -> Result<Model, PackError> {
+        let file = self.model_file(role, engine)?;
+        let bytes = match &self.store {
+            Store::Embedded(_) => ModelBytes::Static(self.store.embedded(&self.identity(), file)?),
+            Store::Folder(folder) => {
+                self.verify_file(file)?;
+                ModelBytes::File(folder.join(file))
+            }
+        };
+        Ok(Model { name: self.store.describe(file), bytes })
+    }
+
+    /// Loads the model of `role`, and checks its inputs and outputs against the manifest.
+    pub fn load(&self, role: Role, engine: &dyn Engine, options: Options) -> Result<Box<dyn Session>, PackError> {
+        let session = engine.load(&self.model(role, engine.name())?, options)?;
+        self.check_shapes(role, session.inputs(), session.outputs()).map_err(|reason| PackError::Shape {
+            pack: self.identity(),
+            role,
+            file: self.model_file(role, engine.name()).unwrap_or_default().to_owned(),
+            reason,
+        })?;
+        Ok(session)
+    }
+
+    /// The tokenizer's file.
+    pub fn tokenizer(&self) -> Result<Cow<'static, [u8]>, PackError> {
+        self.read(&self.text()?.tokenizer)
+    }
+
+    /// The weights of the interaction heads, if the pack has any.
+    pub fn heads(&self) -> Result<Option<Cow<'static, [u8]>>, PackError> {
+        self.manifest.heads.as_ref().map(|heads| self.read(&heads.file)).transpose()
+    }
+
+    /// Verifies every file with a hash, embedded ones too: its name and what is wrong with it.
+    pub fn verify(&self) -> impl Iterator<Item = (&str, Result<(), PackError>)> {
+        self.manifest.sha256.keys().map(|file| (file.as_str(), self.verify_file(file)))
+    }
+
+    fn text(&self) -> Result<&Text, PackError> {
+        self.manifest.text.as_ref().ok_or_else(|| PackError::NoText { pack: self.identity() })
+    }
+
+    fn model_file(&self, role: Role, engine: &str) -> Result<&str, PackError> {
+        let files = match role {
+            Role::Image => &self.manifest.image.files,
+            Role::Text => &self.text()?.files,
+            Role::Detector => &self.manifest.detector.files,
+        };
+        // The manifest was refused if it had no `cpu`.
+        Ok(files.get(engine).or_else(|| files.get("cpu")).map(String::as_str).unwrap_or_default())
+    }
+
+    fn expected_hash(&self, file: &str) -> &str {
+        // The manifest was refused if a file had no hash; an empty one matches nothing.
+        self.manifest.sha256.get(file).map(String::as_str).unwrap_or_default()
+    }
+
+    fn verify_file(&self, file: &str) -> Result<(), PackError> {
+        self.store.verify(&self.identity(), file, self.expected_hash(file))
+    }
+
+    fn read(&self, file: &str) -> Result<Cow<'static, [u8]>, PackError> {
+        self.store.read(&self.identity(), file, self.expected_hash(file))
+    }
+
+    fn check_shapes(&self, role: Role, inputs: &[Port], outputs: &[Port]) -> Result<(), String> {
+        let size = match role {
+            Role::Image => Some(self.manifest.image.size),
+            Role::Detector => Some(self.manifest.detector.size),
+            Role::Text => None,
+        };
+        if let (Some([width, height]), [input]) = (size, inputs) {
+            let fits = matches!(*input.shape.as_slice(), [_, planes, h, w]
+                if planes.is_none_or(|n| n == 3) && h.is_none_or(|h| h == height) && w.is_none_or(|w| w == width));
+            if !fits {
+                let shape = &input.shape;
+                return Err(format!("input {} is {shape:?}, size is {width} × {height} × 3", input.name));
+            }
+        } else if size.is_some() {
+            return Err(format!("takes {} inputs instead of one picture", inputs.len()));
+        }
+        if let (Role::Image | Role::Text, [output, ..]) = (role, outputs) {
+            let expected = self.manifest.embedding.width;
+            if let Some(Some(width)) = output.shape.last()
+                && *width != expected
+            {
+                return Err(format!("output {} is {width} wide, embedding.width is {expected}", output.name));
+            }
+        }
+        Ok(())
+    }
+}
