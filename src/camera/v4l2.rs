@@ -1,0 +1,434 @@
+//! Cameras of the kernel: Video4Linux 2, single-planar, memory-mapped streaming.
+//!
+//! Which of a device's formats is taken is decided by [`choose`], apart from any device.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use v4l::buffer::{Flags, Metadata, Type};
+use v4l::format::{Colorspace, Quantization};
+use v4l::frameinterval::FrameIntervalEnum;
+use v4l::framesize::FrameSizeEnum;
+use v4l::io::mmap::Stream;
+use v4l::io::traits::{CaptureStream, Stream as _};
+use v4l::video::Capture;
+use v4l::video::capture::Parameters;
+use v4l::{Format, FourCC, Fraction};
+
+use super::{CameraError, MAX_PIXELS, MAX_SIDE, SLICE, Source, SourceInfo, Stop, jpeg};
+use crate::clock::{Clock, FrameTime};
+use crate::config;
+use crate::frame::{Colour, Frame, Packed, Picture, PixelFormat, Plane};
+
+/// Buffers asked of the driver: one is being read, the others are being filled.
+const BUFFERS: u32 = 4;
+/// A camera that is silent for so long has failed.
+const STALLED: Duration = Duration::from_secs(5);
+/// Frames a second that a format must reach to be taken before a compressed one, where none are asked for.
+const ENOUGH_FPS: f64 = 15.0;
+
+/// How the driver's pixels become a picture's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pixels {
+    /// The driver's buffer is a picture as it is.
+    Planes(PixelFormat),
+    Packed(Packed),
+    Jpeg,
+}
+
+/// The formats that are understood, best first: least to copy and to compute, then compressed.
+const FORMATS: [(&[u8; 4], Pixels); 9] = [
+    (b"NV12", Pixels::Planes(PixelFormat::Nv12)),
+    (b"NV21", Pixels::Planes(PixelFormat::Nv21)),
+    (b"YU12", Pixels::Planes(PixelFormat::I420)),
+    (b"YUYV", Pixels::Packed(Packed::Yuyv)),
+    (b"UYVY", Pixels::Packed(Packed::Uyvy)),
+    (b"RGB3", Pixels::Planes(PixelFormat::Rgb24)),
+    (b"BGR3", Pixels::Planes(PixelFormat::Bgr24)),
+    (b"GREY", Pixels::Planes(PixelFormat::Grey)),
+    (b"MJPG", Pixels::Jpeg),
+];
+
+/// One thing a device can do.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Offer {
+    format: [u8; 4],
+    width: u32,
+    height: u32,
+    /// The highest rate at this size, if the driver says.
+    fps: Option<f64>,
+}
+
+impl fmt::Display for Offer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}x{}", String::from_utf8_lossy(&self.format), self.width, self.height)?;
+        self.fps.map_or(Ok(()), |fps| write!(f, " at {fps:.4}"))
+    }
+}
+
+impl Offer {
+    /// Its place in [`FORMATS`].
+    fn rank(&self) -> Option<usize> {
+        FORMATS.iter().position(|(format, _)| **format == self.format)
+    }
+}
+
+/// The offer to take for `size` (exactly) and `fps` (at least, if any offer has them): the best format that is fast
+/// enough, else the fastest.
+fn choose(offers: &[Offer], size: [u32; 2], fps: Option<f64>) -> Option<(Offer, Pixels)> {
+    let fitting = offers.iter().filter(|offer| [offer.width, offer.height] == size);
+    // A driver that says 29.97 does for 30; one that says nothing is believed.
+    let enough = fps.unwrap_or(ENOUGH_FPS) * 0.99;
+    let reached = |offer: &Offer| offer.fps.map_or(enough, |fps| fps.min(enough));
+    let best = fitting.filter_map(|offer| Some((offer, offer.rank()?)));
+    let (offer, rank) = best.max_by(|(a, i), (b, j)| reached(a).total_cmp(&reached(b)).then(j.cmp(i)))?;
+    Some((*offer, FORMATS[rank].1))
+}
+
+/// Asks the device for all that it offers. Where it takes any size within bounds, for `size`.
+fn offers(device: &v4l::Device, size: [u32; 2]) -> io::Result<Vec<Offer>> {
+    let mut offers = Vec::new();
+    for description in device.enum_formats()? {
+        let fourcc = description.fourcc;
+        // Not every driver enumerates sizes; then the one asked for is tried.
+        let sizes = device.enum_framesizes(fourcc).unwrap_or_default();
+        let mut all: Vec<[u32; 2]> = sizes
+            .iter()
+            .map(|offered| match &offered.size {
+                FrameSizeEnum::Discrete(one) => [one.width, one.height],
+                FrameSizeEnum::Stepwise(range) => {
+                    let fit = |asked: u32, min: u32, max: u32, step: u32| {
+                        let asked = asked.clamp(min, max.max(min));
+                        asked - (asked - min) % step.max(1)
+                    };
+                    [
+                        fit(size[0], range.min_width, range.max_width, range.step_width),
+                        fit(size[1], range.min_height, range.max_height, range.step_height),
+                    ]
+                }
+            })
+            .collect();
+        if all.is_empty() {
+            all.push(size);
+        }
+        for [width, height] in all {
+            let intervals = device.enum_frameintervals(fourcc, width, height).unwrap_or_default();
+            let rates = intervals.iter().filter_map(|offered| match &offered.interval {
+                FrameIntervalEnum::Discrete(interval) => rate(*interval),
+                FrameIntervalEnum::Stepwise(range) => rate(range.min),
+            });
+            offers.push(Offer { format: fourcc.repr, width, height, fps: rates.reduce(f64::max) });
+        }
+    }
+    Ok(offers)
+}
+
+/// Frames a second.
+fn rate(interval: Fraction) -> Option<f64> {
+    let fps = f64::from(interval.denominator) / f64::from(interval.numerator);
+    (fps.is_finite() && fps > 0.0).then_some(fps)
+}
+
+/// The colours of YUV, from what the driver says or what the kernel's documentation makes of its silence.
+fn colour(format: &Format) -> Colour {
+    Colour {
+        bt709: matches!(format.colorspace, Colorspace::Rec709),
+        full_range: match format.quantization {
+            Quantization::FullRange => true,
+            Quantization::LimitedRange => false,
+            Quantization::Default => matches!(format.colorspace, Colorspace::JPEG),
+        },
+    }
+}
+
+/// A streaming camera.
+pub(super) struct Device {
+    info: SourceInfo,
+    name: String,
+    device: v4l::Device,
+    stream: Stream<'static>,
+    format: Format,
+    pixels: Pixels,
+    clock: Arc<dyn Clock>,
+    stop: Stop,
+    /// The driver's 32-bit count and this source's, of the last frame.
+    last: Option<(u32, u64)>,
+    bad: u64,
+}
+
+impl Device {
+    pub fn open(camera: &config::Camera, clock: Arc<dyn Clock>, stop: Stop) -> Result<Self, CameraError> {
+        let name = camera.source.clone();
+        let fail = |what: &str, error: io::Error| CameraError::Device {
+            name: name.clone(),
+            reason: match error.raw_os_error() {
+                Some(code) if code == Errno::BUSY.raw_os_error() => {
+                    format!("{what}: another program is using it")
+                }
+                Some(code) if code == Errno::NOTTY.raw_os_error() => {
+                    format!("{what}: it is no capture device")
+                }
+                Some(code) if code == Errno::INVAL.raw_os_error() => {
+                    format!("{what}: refused; is it a device that captures, with one plane?")
+                }
+                Some(code) if code == Errno::ACCESS.raw_os_error() => {
+                    format!("{what}: {error}; is the user in the group `video`?")
+                }
+                _ => format!("{what}: {error}"),
+            },
+        };
+        let device = v4l::Device::with_path(&name).map_err(|error| fail("open", error))?;
+        let caps = device.query_caps().map_err(|error| fail("query", error))?;
+        let current = device.format().map_err(|error| fail("format", error))?;
+        let size = camera.size.unwrap_or([current.width, current.height]);
+        let offers = offers(&device, size).map_err(|error| fail("formats", error))?;
+        let mismatch = |reason: String| CameraError::Format {
+            name: name.clone(),
+            reason,
+            offers: offers.iter().map(Offer::to_string).collect::<Vec<_>>().join(", "),
+        };
+        let [width, height] = size;
+        let (offer, pixels) = choose(&offers, size, camera.fps).ok_or_else(|| {
+            mismatch(format!("{width}x{height} in a format that is understood is not offered"))
+        })?;
+
+        let asked = Format::new(width, height, FourCC::new(&offer.format));
+        let format = device.set_format(&asked).map_err(|error| fail("set format", error))?;
+        if (format.width, format.height, format.fourcc) != (width, height, asked.fourcc) {
+            let (w, h, fourcc) = (format.width, format.height, format.fourcc);
+            return Err(mismatch(format!("asked for {offer}, the driver made it {fourcc} {w}x{h}")));
+        }
+        let (w, h) = (width as usize, height as usize);
+        if w == 0 || h == 0 || w > MAX_SIDE || h > MAX_SIDE || w * h > MAX_PIXELS {
+            return Err(mismatch(format!("{width}x{height} pixels are out of bounds")));
+        }
+        if let Some(fps) = camera.fps {
+            let interval = Fraction::new(1000, (fps * 1000.0).round() as u32);
+            // Some drivers have one rate and refuse to be told.
+            if let Err(error) = device.set_params(&Parameters::new(interval)) {
+                tracing::debug!(source = name, %error, "the driver does not take a frame rate");
+            }
+        }
+        let fps = device.params().ok().and_then(|params| rate(params.interval)).or(offer.fps);
+
+        let mut stream =
+            Stream::with_buffers(&device, Type::VideoCapture, BUFFERS).map_err(|e| fail("buffers", e))?;
+        // `Stream::next` queues the buffer it gave out last and waits for another. It starts with the first one
+        // counted as given out, so the others are queued here; the driver may have made fewer or more than asked.
+        let queued = (1..).take_while(|index| stream.queue(*index).is_ok()).count();
+        if queued == 0 {
+            return Err(fail("queue", io::Error::other("the driver has too few buffers")));
+        }
+        stream.start().map_err(|error| fail("start", error))?;
+
+        let rate = fps.map_or(String::new(), |fps| format!(", {fps:.3} frames/s"));
+        let info = SourceInfo {
+            description: format!("{name}, {}, {} {width}x{height}{rate}", caps.card, format.fourcc),
+            width: w,
+            height: h,
+            fps,
+            frames: None,
+            live: true,
+        };
+        Ok(Self { info, name, device, stream, format, pixels, clock, stop, last: None, bad: 0 })
+    }
+
+    fn fail(&self, error: &io::Error) -> CameraError {
+        CameraError::Device { name: self.name.clone(), reason: error.to_string() }
+    }
+
+    /// Waits until the driver has a frame, so that taking it does not block.
+    fn wait(&self) -> Result<(), CameraError> {
+        let handle = self.device.handle();
+        let start = self.clock.monotonic();
+        loop {
+            self.stop.check()?;
+            // In milliseconds; POLLIN.
+            match handle.poll(1, SLICE.as_millis() as i32) {
+                Ok(0) => {}
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.fail(&error)),
+            }
+            if self.clock.monotonic().saturating_sub(start) > STALLED {
+                return Err(CameraError::Stalled { name: self.name.clone(), after: STALLED });
+            }
+        }
+    }
+}
+
+impl Source for Device {
+    fn read(&mut self, frame: &mut Frame) -> Result<bool, CameraError> {
+        loop {
+            self.wait()?;
+            let (bytes, meta) = match self.stream.next() {
+                Ok(next) => next,
+                Err(error) => {
+                    return Err(CameraError::Device { name: self.name.clone(), reason: error.to_string() });
+                }
+            };
+            let used = bytes.get(..meta.bytesused as usize).unwrap_or(bytes);
+            let result = if meta.flags.contains(Flags::ERROR) {
+                Err("the driver marks it as damaged".into())
+            } else {
+                fill(&mut frame.picture, used, self.pixels, &self.format)
+            };
+            frame.sequence = match self.last {
+                Some((driver, count)) => count + u64::from(meta.sequence.wrapping_sub(driver)),
+                None => 0,
+            };
+            self.last = Some((meta.sequence, frame.sequence));
+            frame.time = captured(meta, self.clock.now());
+            match result {
+                Ok(()) => return Ok(true),
+                Err(reason) => {
+                    self.bad += 1;
+                    if self.bad.is_power_of_two() {
+                        tracing::warn!(source = self.name, reason, bad = self.bad, "frame skipped");
+                    }
+                }
+            }
+        }
+    }
+
+    fn info(&self) -> &SourceInfo {
+        &self.info
+    }
+}
+
+/// When the driver says the frame was captured; now, if its clock is not the monotonic one.
+fn captured(meta: &Metadata, now: FrameTime) -> FrameTime {
+    let seconds = u64::try_from(meta.timestamp.sec).unwrap_or(0);
+    let monotonic = Duration::from_secs(seconds) + Duration::from_micros(meta.timestamp.usec.unsigned_abs());
+    let age = now.monotonic.checked_sub(monotonic);
+    match age {
+        Some(age) if meta.flags.contains(Flags::TIMESTAMP_MONOTONIC) && age < Duration::from_secs(60) => {
+            let utc = now.utc.saturating_sub(age).unwrap_or(now.utc);
+            FrameTime { monotonic, utc }
+        }
+        _ => now,
+    }
+}
+
+/// Copies a driver's buffer into a picture, once. Says what is wrong with it.
+fn fill(picture: &mut Picture, bytes: &[u8], pixels: Pixels, driver: &Format) -> Result<(), String> {
+    let (width, height, stride) = (driver.width as usize, driver.height as usize, driver.stride as usize);
+    match pixels {
+        Pixels::Jpeg => return jpeg::decode(bytes, picture),
+        Pixels::Packed(order) => {
+            (picture.width, picture.height) = (width, height);
+            let stride = if stride == 0 { width.div_ceil(2) * 4 } else { stride };
+            picture.split_packed(order, bytes, stride).map_err(|error| error.to_string())?;
+        }
+        Pixels::Planes(format) => {
+            picture.reset(format, width, height);
+            if stride != 0 {
+                picture.planes = planes(format, stride, height);
+            }
+            picture.data.clear();
+            picture.data.extend_from_slice(bytes);
+            picture.check().map_err(|error| error.to_string())?;
+        }
+    }
+    picture.colour = colour(driver);
+    Ok(())
+}
+
+/// The planes of a driver's contiguous buffer: `stride` is that of the first plane, and the others follow from it
+/// (the kernel's documentation of `V4L2_PIX_FMT_NV12` and `V4L2_PIX_FMT_YUV420`).
+fn planes(format: PixelFormat, stride: usize, height: usize) -> [Plane; 3] {
+    let luma = Plane { offset: 0, stride };
+    let second = stride * height;
+    match format {
+        PixelFormat::Nv12 | PixelFormat::Nv21 => [luma, Plane { offset: second, stride }, Plane::default()],
+        PixelFormat::I420 => {
+            let half = stride / 2;
+            let third = second + half * height.div_ceil(2);
+            [luma, Plane { offset: second, stride: half }, Plane { offset: third, stride: half }]
+        }
+        _ => [luma, Plane::default(), Plane::default()],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use v4l::Timestamp;
+
+    use super::*;
+
+    fn offer(format: &[u8; 4], width: u32, height: u32, fps: Option<f64>) -> Offer {
+        Offer { format: *format, width, height, fps }
+    }
+
+    #[test]
+    fn raw_is_taken_where_it_is_fast_enough() {
+        let offers = [
+            offer(b"MJPG", 640, 480, Some(30.0)),
+            offer(b"YUYV", 640, 480, Some(30.0)),
+            offer(b"MJPG", 1920, 1080, Some(30.0)),
+            offer(b"YUYV", 1920, 1080, Some(5.0)),
+            offer(b"H264", 1920, 1080, Some(60.0)),
+        ];
+        let format = |size, fps| choose(&offers, size, fps).map(|(offer, _)| offer.format);
+        assert_eq!(format([640, 480], Some(30.0)), Some(*b"YUYV"));
+        assert_eq!(format([640, 480], None), Some(*b"YUYV"));
+        // Faster than anything offered: the fastest, raw among equals.
+        assert_eq!(format([640, 480], Some(60.0)), Some(*b"YUYV"));
+        assert_eq!(format([1920, 1080], Some(5.0)), Some(*b"YUYV"));
+        assert_eq!(format([1920, 1080], Some(10.0)), Some(*b"MJPG"));
+        assert_eq!(format([1920, 1080], None), Some(*b"MJPG"));
+        assert_eq!(format([1280, 720], None), None);
+        assert_eq!(choose(&[offer(b"H264", 8, 8, None)], [8, 8], None), None);
+        assert_eq!(choose(&[offer(b"GREY", 8, 8, None)], [8, 8], Some(99.0)).unwrap().0.format, *b"GREY");
+    }
+
+    #[test]
+    fn drivers_buffers_become_pictures() {
+        let mut picture = Picture::new(PixelFormat::Grey, 0, 0);
+        for (fourcc, pixels) in FORMATS.iter().filter(|(_, pixels)| *pixels != Pixels::Jpeg) {
+            // Rows with 6 bytes to spare, and an odd height.
+            let (stride, rows) = match *fourcc {
+                b"NV12" | b"NV21" | b"YU12" => (8 + 8, 5 + 3),
+                b"YUYV" | b"UYVY" => (16 + 6, 5),
+                b"RGB3" | b"BGR3" => (24 + 6, 5),
+                _ => (8 + 6, 5),
+            };
+            let driver = Format { stride, ..Format::new(8, 5, FourCC::new(fourcc)) };
+            let bytes = vec![7; stride as usize * rows];
+            fill(&mut picture, &bytes, *pixels, &driver).unwrap();
+            assert_eq!((picture.width, picture.height), (8, 5));
+            assert_eq!(picture.check(), Ok(()), "{fourcc:?}");
+            let short = fill(&mut picture, &bytes[..40], *pixels, &driver).unwrap_err();
+            assert!(short.contains("8x5"), "{short}");
+        }
+        let mut jpeg = Vec::new();
+        let encoder = jpeg_encoder::Encoder::new(&mut jpeg, 90);
+        encoder.encode(&[100; 8 * 5 * 3], 8, 5, jpeg_encoder::ColorType::Rgb).unwrap();
+        // Drivers pad their buffers.
+        jpeg.extend_from_slice(&[0; 100]);
+        fill(&mut picture, &jpeg, Pixels::Jpeg, &Format::new(8, 5, FourCC::new(b"MJPG"))).unwrap();
+        assert_eq!(picture.format, PixelFormat::Rgb24);
+    }
+
+    #[test]
+    fn frames_are_dated_by_the_driver_if_its_clock_is_ours() {
+        let now = FrameTime {
+            monotonic: Duration::from_millis(90_500),
+            utc: jiff::Timestamp::from_second(1_000).unwrap(),
+        };
+        let at = |flags, sec, usec| {
+            let timestamp = Timestamp { sec, usec };
+            captured(&Metadata { flags, timestamp, ..Default::default() }, now)
+        };
+        let time = at(Flags::TIMESTAMP_MONOTONIC, 90, 400_000);
+        assert_eq!(time.monotonic, Duration::from_millis(90_400));
+        assert_eq!(time.utc, jiff::Timestamp::from_millisecond(999_900).unwrap());
+        // Another clock, a time to come, and no time at all.
+        assert_eq!(at(Flags::TIMESTAMP_COPY, 90, 400_000), now);
+        assert_eq!(at(Flags::TIMESTAMP_MONOTONIC, 91, 0), now);
+        assert_eq!(at(Flags::TIMESTAMP_MONOTONIC, 0, 0), now);
+    }
+}
