@@ -16,7 +16,7 @@ pub struct Action {
     pub threshold: f32,
     /// How long the score must hold before an occurrence is published.
     pub minimum_duration: Span,
-    /// Only inside these zones; empty: anywhere.
+    /// Only inside these zones, so never before a camera that has none of them; empty: anywhere.
     pub zones: Vec<String>,
     /// What this action alone must beat besides the rest of the vocabulary.
     pub against: Vec<String>,

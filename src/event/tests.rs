@@ -356,12 +356,11 @@ struct Sample {
     seen: bool,
 }
 
-/// The begins and ends (time first above, frame published; time first below, frame published) of samples without
-/// a gap, worked out with hindsight over the whole series.
-fn reference(
-    samples: &[Sample],
-    config: &Config,
-) -> Vec<((Duration, Duration), Option<(Duration, Duration)>)> {
+/// When the score crossed, and the frame in which that was published.
+type Told = (Duration, Duration);
+
+/// The begins and ends of samples without a gap, worked out with hindsight over the whole series.
+fn reference(samples: &[Sample], config: &Config) -> Vec<(Told, Option<Told>)> {
     let second = |span: Span| Duration::from(span);
     let (threshold, low) = (0.5, 0.5 - config.events.hysteresis);
     let mut found = Vec::new();
