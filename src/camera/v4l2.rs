@@ -39,8 +39,11 @@ enum Pixels {
     Jpeg,
 }
 
+/// A driver's name for a format, and what it is.
+type Known = (&'static [u8; 4], Pixels);
+
 /// The formats that are understood, best first: least to copy and to compute, then compressed.
-const FORMATS: [(&[u8; 4], Pixels); 9] = [
+const FORMATS: [Known; 9] = [
     (b"NV12", Pixels::Planes(PixelFormat::Nv12)),
     (b"NV21", Pixels::Planes(PixelFormat::Nv21)),
     (b"YU12", Pixels::Planes(PixelFormat::I420)),
@@ -64,28 +67,35 @@ struct Offer {
 
 impl fmt::Display for Offer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}x{}", String::from_utf8_lossy(&self.format), self.width, self.height)?;
-        self.fps.map_or(Ok(()), |fps| write!(f, " at {fps:.4}"))
+        write!(f, "{} {}x{}", self.format.escape_ascii(), self.width, self.height)?;
+        self.fps.map_or(Ok(()), |fps| write!(f, " at {}/s", (fps * 100.0).round() / 100.0))
     }
 }
 
-impl Offer {
-    /// Its place in [`FORMATS`].
-    fn rank(&self) -> Option<usize> {
-        FORMATS.iter().position(|(format, _)| **format == self.format)
+/// What there is to choose from, for an error: the sizes of each format that is understood; of the others, the names.
+fn listed(offers: &[Offer]) -> String {
+    let known = |offer: &Offer| FORMATS.iter().any(|(format, _)| **format == offer.format);
+    let mut words: Vec<String> = offers.iter().filter(|offer| known(offer)).map(Offer::to_string).collect();
+    let mut others: Vec<[u8; 4]> =
+        offers.iter().filter(|offer| !known(offer)).map(|offer| offer.format).collect();
+    others.dedup();
+    if words.is_empty() {
+        words.extend(others.iter().map(|format| format.escape_ascii().to_string()));
     }
+    if words.is_empty() { "nothing".into() } else { words.join(", ") }
 }
 
-/// The offer to take for `size` (exactly) and `fps` (at least, if any offer has them): the best format that is fast
-/// enough, else the fastest.
-fn choose(offers: &[Offer], size: [u32; 2], fps: Option<f64>) -> Option<(Offer, Pixels)> {
-    let fitting = offers.iter().filter(|offer| [offer.width, offer.height] == size);
+/// The offer to take for `size` (exactly) and `fps` (at least, if any offer has them): the first of `formats` that is
+/// fast enough, else the fastest.
+fn choose(formats: &[Known], offers: &[Offer], size: [u32; 2], fps: Option<f64>) -> Option<(Offer, Pixels)> {
+    let rank = |offer: &Offer| formats.iter().position(|(format, _)| **format == offer.format);
     // A driver that says 29.97 does for 30; one that says nothing is believed.
     let enough = fps.unwrap_or(ENOUGH_FPS) * 0.99;
     let reached = |offer: &Offer| offer.fps.map_or(enough, |fps| fps.min(enough));
-    let best = fitting.filter_map(|offer| Some((offer, offer.rank()?)));
-    let (offer, rank) = best.max_by(|(a, i), (b, j)| reached(a).total_cmp(&reached(b)).then(j.cmp(i)))?;
-    Some((*offer, FORMATS[rank].1))
+    let fitting = offers.iter().filter(|offer| [offer.width, offer.height] == size);
+    let ranked = fitting.filter_map(|offer| Some((offer, rank(offer)?)));
+    let (offer, rank) = ranked.max_by(|(a, i), (b, j)| reached(a).total_cmp(&reached(b)).then(j.cmp(i)))?;
+    Some((*offer, formats[rank].1))
 }
 
 /// Asks the device for all that it offers. Where it takes any size within bounds, for `size`.
@@ -161,6 +171,16 @@ pub(super) struct Device {
 
 impl Device {
     pub fn open(camera: &config::Camera, clock: Arc<dyn Clock>, stop: Stop) -> Result<Self, CameraError> {
+        Self::open_in(&FORMATS, camera, clock, stop)
+    }
+
+    /// Opens it in the best of `formats`.
+    fn open_in(
+        formats: &[Known],
+        camera: &config::Camera,
+        clock: Arc<dyn Clock>,
+        stop: Stop,
+    ) -> Result<Self, CameraError> {
         let name = camera.source.clone();
         let fail = |what: &str, error: io::Error| CameraError::Device {
             name: name.clone(),
@@ -169,10 +189,10 @@ impl Device {
                     format!("{what}: another program is using it")
                 }
                 Some(code) if code == Errno::NOTTY.raw_os_error() => {
-                    format!("{what}: it is no capture device")
+                    format!("{what}: it is no capture device with one plane")
                 }
                 Some(code) if code == Errno::INVAL.raw_os_error() => {
-                    format!("{what}: refused; is it a device that captures, with one plane?")
+                    format!("{what}: refused; is it a capture device with one plane?")
                 }
                 Some(code) if code == Errno::ACCESS.raw_os_error() => {
                     format!("{what}: {error}; is the user in the group `video`?")
@@ -185,13 +205,10 @@ impl Device {
         let current = device.format().map_err(|error| fail("format", error))?;
         let size = camera.size.unwrap_or([current.width, current.height]);
         let offers = offers(&device, size).map_err(|error| fail("formats", error))?;
-        let mismatch = |reason: String| CameraError::Format {
-            name: name.clone(),
-            reason,
-            offers: offers.iter().map(Offer::to_string).collect::<Vec<_>>().join(", "),
-        };
+        let mismatch =
+            |reason: String| CameraError::Format { name: name.clone(), reason, offers: listed(&offers) };
         let [width, height] = size;
-        let (offer, pixels) = choose(&offers, size, camera.fps).ok_or_else(|| {
+        let (offer, pixels) = choose(formats, &offers, size, camera.fps).ok_or_else(|| {
             mismatch(format!("{width}x{height} in a format that is understood is not offered"))
         })?;
 
@@ -372,7 +389,7 @@ mod tests {
             offer(b"YUYV", 1920, 1080, Some(5.0)),
             offer(b"H264", 1920, 1080, Some(60.0)),
         ];
-        let format = |size, fps| choose(&offers, size, fps).map(|(offer, _)| offer.format);
+        let format = |size, fps| choose(&FORMATS, &offers, size, fps).map(|(offer, _)| offer.format);
         assert_eq!(format([640, 480], Some(30.0)), Some(*b"YUYV"));
         assert_eq!(format([640, 480], None), Some(*b"YUYV"));
         // Faster than anything offered: the fastest, raw among equals.
@@ -381,8 +398,23 @@ mod tests {
         assert_eq!(format([1920, 1080], Some(10.0)), Some(*b"MJPG"));
         assert_eq!(format([1920, 1080], None), Some(*b"MJPG"));
         assert_eq!(format([1280, 720], None), None);
-        assert_eq!(choose(&[offer(b"H264", 8, 8, None)], [8, 8], None), None);
-        assert_eq!(choose(&[offer(b"GREY", 8, 8, None)], [8, 8], Some(99.0)).unwrap().0.format, *b"GREY");
+        assert_eq!(choose(&FORMATS, &[offer(b"H264", 8, 8, None)], [8, 8], None), None);
+        assert_eq!(
+            choose(&FORMATS, &[offer(b"GREY", 8, 8, None)], [8, 8], Some(99.0)).unwrap().0.format,
+            *b"GREY"
+        );
+    }
+
+    #[test]
+    fn what_is_offered_is_said_in_short() {
+        let offers = [
+            offer(b"H264", 1920, 1080, Some(60.0)),
+            offer(b"YUYV", 640, 480, Some(30000.0 / 1001.0)),
+            offer(b"YUYV", 320, 240, None),
+        ];
+        assert_eq!(listed(&offers), "YUYV 640x480 at 29.97/s, YUYV 320x240");
+        assert_eq!(listed(&[offers[0], offers[0], offer(b"Y16\xa0", 1, 1, None)]), "H264, Y16\\xa0");
+        assert_eq!(listed(&[]), "nothing");
     }
 
     #[test]
@@ -430,5 +462,46 @@ mod tests {
         assert_eq!(at(Flags::TIMESTAMP_COPY, 90, 400_000), now);
         assert_eq!(at(Flags::TIMESTAMP_MONOTONIC, 91, 0), now);
         assert_eq!(at(Flags::TIMESTAMP_MONOTONIC, 0, 0), now);
+    }
+
+    /// Against a real driver, in every format that it has at the size it is set to. Run by hand or on a bench:
+    /// `WATCHWORD_TEST_DEVICE=/dev/video0 cargo test -- --ignored --nocapture a_device`.
+    #[test]
+    #[ignore = "needs a camera, and WATCHWORD_TEST_DEVICE to name it"]
+    fn a_device_gives_frames_in_every_format() {
+        let source = std::env::var("WATCHWORD_TEST_DEVICE").expect("WATCHWORD_TEST_DEVICE");
+        let camera = config::Camera { source, ..Default::default() };
+        let mut first: Option<[u64; 3]> = None;
+        for known in FORMATS {
+            let (stop, clock) = (Stop::new(), Arc::new(crate::clock::SystemClock));
+            let mut device = match Device::open_in(&[known], &camera, clock, stop.clone()) {
+                Ok(device) => device,
+                Err(CameraError::Format { .. }) => continue,
+                Err(error) => panic!("{error}"),
+            };
+            println!("{:?}", device.info());
+            let (mut frame, mut rgb, mut last) = (Frame::default(), Vec::new(), None);
+            for _ in 0..10 {
+                assert!(device.read(&mut frame).unwrap());
+                assert_eq!(
+                    (frame.picture.width, frame.picture.height),
+                    (device.info.width, device.info.height)
+                );
+                let now = (frame.sequence, frame.time.monotonic);
+                assert!(last.is_none_or(|last: (u64, Duration)| last.0 < now.0 && last.1 < now.1));
+                last = Some(now);
+            }
+            frame.picture.to_rgb(&mut rgb);
+            let sum = |c: usize| rgb.iter().skip(c).step_by(3).map(|v| u64::from(*v)).sum::<u64>();
+            let means = [0, 1, 2].map(|c| sum(c) * 3 / rgb.len() as u64);
+            println!("{} {:?} means {means:?}", frame.sequence, frame.time);
+            if known.1 != Pixels::Planes(PixelFormat::Grey) {
+                let first = first.get_or_insert(means);
+                assert!(first.iter().zip(means).all(|(a, b)| a.abs_diff(b) <= 3), "{first:?} {means:?}");
+            }
+            stop.set();
+            assert!(matches!(device.read(&mut frame), Err(CameraError::Stopped)));
+        }
+        assert!(first.is_some(), "no format that is understood");
     }
 }
