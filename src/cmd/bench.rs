@@ -9,7 +9,7 @@ use anyhow::Context;
 use serde::Serialize;
 
 use super::assemble::Loaded;
-use crate::camera::avi_bytes;
+use crate::camera::{Stop, avi_bytes};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{BrokerKind, Config, EngineKind};
 use crate::detect::Detection;
@@ -78,14 +78,15 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
     let camera = config.cameras.first().cloned().context("the demo's configuration has no camera")?;
     let mut view = View::new(&camera, &config);
-    let mut source = avi_bytes(super::demo::CLIP, &camera, &*clock)?;
+    let clip = || avi_bytes("the demo's clip", super::demo::CLIP, false, Arc::clone(&clock), Stop::new());
+    let mut source = clip()?;
     let mut frame = Frame::empty();
     let (mut decode, mut hand_over, mut stages) = (Duration::ZERO, Duration::ZERO, StageTimes::default());
     let mut measured = 0;
     while measured < args.frames {
         let start = Instant::now();
         if !source.read(&mut frame)? {
-            source = avi_bytes(super::demo::CLIP, &camera, &*clock)?;
+            source = clip()?;
             continue;
         }
         let decoded = start.elapsed();

@@ -9,11 +9,11 @@ use tracing::{info, warn};
 
 use super::assemble::Loaded;
 use super::interrupt::stop_on_signals;
-use crate::camera;
+use crate::camera::{self, Paced};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{BrokerKind, Config};
 use crate::mqtt::{Broker, Mqtt, Origin};
-use crate::pipeline::{Delivery, Feed, Pipeline, Publishing};
+use crate::pipeline::{Delivery, Feed, Opener, Pipeline, Publishing};
 
 /// Watch the configured cameras and publish what is seen, until SIGTERM or SIGINT.
 #[derive(clap::Args)]
@@ -55,7 +55,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         .cloned()
         .map(|camera| {
             let (clock, stop, wanted) = (Arc::clone(&clock), stop.clone(), camera.clone());
-            let open = Box::new(move || camera::open_paced(&wanted, Arc::clone(&clock), stop.clone()));
+            let open: Opener = Box::new(move || {
+                let source = camera::open(&wanted, Arc::clone(&clock), stop.clone())?;
+                Ok(Box::new(Paced::new(source, Arc::clone(&clock), stop.clone())))
+            });
             Feed { camera, open, delivery: Delivery::Latest }
         })
         .collect();

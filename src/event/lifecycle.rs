@@ -88,6 +88,11 @@ pub(super) enum Step {
 }
 
 impl Phase {
+    /// Whether it has begun and not ended.
+    pub fn is_open(&self) -> bool {
+        matches!(self, Self::Open { .. })
+    }
+
     /// Goes on to the frame at `now`. `score` is smoothed; `inside` says whether the person is where the action
     /// counts; `seen`, whether they are visible in this frame, so that `score` is of now. A person only carried
     /// on by their motion begins nothing and is no news, but may end.

@@ -136,6 +136,12 @@ impl Occurrences {
         Some(person.smoothed.row()).filter(|row| !row.is_empty())
     }
 
+    /// Whether an occurrence of this track has begun and not ended.
+    pub fn is_open(&self, track: u64) -> bool {
+        let person = self.people.iter().find(|person| person.track == track);
+        person.is_some_and(|person| person.states.iter().any(|state| state.phase.is_open()))
+    }
+
     /// Ends at `time` all that is open, for `reason`, and forgets everybody. Appends the ends to `events`.
     pub fn close(&mut self, time: FrameTime, reason: Reason, events: &mut Vec<ActionEvent>) {
         self.now = self.now.max(time.monotonic);

@@ -90,6 +90,7 @@ pub struct View {
     scores: Scores,
     events: Vec<ActionEvent>,
     times: StageTimes,
+    zones: Vec<config::Zone>,
 }
 
 impl View {
@@ -103,6 +104,7 @@ impl View {
             scores: Scores::default(),
             events: Vec::new(),
             times: StageTimes::default(),
+            zones: camera.zones.clone(),
         }
     }
 
@@ -166,7 +168,7 @@ impl View {
         });
         times.measure(Stage::Publish, || {
             let size = (frame.picture.width as f32, frame.picture.height as f32);
-            self.occurrences.observe(frame.time, size, tracks, &self.scores, &mut self.events);
+            self.occurrences.observe(frame.time, size, tracks, self.scores.rows(), &mut self.events);
             for event in &mut self.events {
                 event.captured = captured;
             }
@@ -202,7 +204,7 @@ impl View {
 
     /// The camera's zones.
     pub fn zones(&self) -> &[config::Zone] {
-        self.occurrences.zones()
+        &self.zones
     }
 
     /// What was found besides persons.

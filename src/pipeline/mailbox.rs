@@ -134,6 +134,11 @@ impl Mailbox {
         self.lock().slots.get(camera).map_or(0, |slot| slot.replaced)
     }
 
+    /// Frames unread now.
+    pub fn waiting(&self) -> u64 {
+        self.lock().slots.iter().map(|slot| u64::from(slot.waiting)).sum()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Slots> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -109,7 +109,7 @@ impl Pipeline {
                 camera.view.close(camera.at(now), Reason::Shutdown);
                 observer.closed(&camera.view);
             }
-            let report = reporter.report(&cameras, &mailbox, clock.monotonic());
+            let report = reporter.report(&cameras, &mailbox, now);
             observer.report(&report);
             result.map(|()| report)
         })
@@ -217,7 +217,7 @@ fn analyse(
             }
         }
         if reporter.is_due(clock.monotonic()) {
-            let report = reporter.report(cameras, mailbox, clock.monotonic());
+            let report = reporter.report(cameras, mailbox, clock.now());
             observer.report(&report);
         }
     }

@@ -3,13 +3,18 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::mailbox::Mailbox;
 use super::meter::{StageTimes, Window, resident_memory};
 use super::Camera;
+use crate::clock::FrameTime;
 
 /// The pipeline since it started.
 #[derive(Debug, Clone)]
 pub struct Report {
+    /// When it was made.
+    pub time: Timestamp,
     pub uptime: Duration,
     pub cameras: Vec<CameraReport>,
     /// Frames analysed, all cameras.
@@ -19,6 +24,8 @@ pub struct Report {
     pub latency_p95: Option<Duration>,
     /// Summed over all analysed frames.
     pub stages: StageTimes,
+    /// Frames that wait for the analysis now, all cameras.
+    pub waiting: u64,
     /// Bytes.
     pub resident_memory: u64,
 }
@@ -63,7 +70,9 @@ impl Reporter {
         now >= self.due
     }
 
-    pub fn report(&mut self, cameras: &[Camera], mailbox: &Mailbox, now: Duration) -> Report {
+    pub fn report(&mut self, cameras: &[Camera], mailbox: &Mailbox, now: FrameTime) -> Report {
+        let time = now.utc;
+        let now = now.monotonic;
         self.due = now + self.interval;
         let cameras: Vec<_> = cameras
             .iter()
@@ -80,12 +89,14 @@ impl Reporter {
             })
             .collect();
         Report {
+            time,
             uptime: now.saturating_sub(self.started),
             analysed: cameras.iter().map(|c| c.analysed).sum(),
             cameras,
             latency_p50: self.latencies.quantile(0.5),
             latency_p95: self.latencies.quantile(0.95),
             stages: self.stages,
+            waiting: mailbox.waiting(),
             resident_memory: resident_memory(),
         }
     }

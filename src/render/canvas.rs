@@ -180,16 +180,6 @@ impl DrawTarget for Canvas {
     }
 }
 
-trait ZeroSized {
-    fn is_zero_sized(&self) -> bool;
-}
-
-impl ZeroSized for Rectangle {
-    fn is_zero_sized(&self) -> bool {
-        self.size.width == 0 || self.size.height == 0
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

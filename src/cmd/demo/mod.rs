@@ -27,9 +27,9 @@ use crate::mqtt::{Broker, Mqtt, Origin};
 use crate::pipeline::{Delivery, Feed, Observer, Pipeline, Publishing, Report, Seen, Stage, View};
 
 /// The clip; where it comes from is said in LICENSE.clip beside it.
-static CLIP: &[u8] = include_bytes!("clip.avi");
+pub(super) static CLIP: &[u8] = include_bytes!("clip.avi");
 /// The demo's configuration, written as an operator would.
-const CONFIG: &str = include_str!("demo.toml");
+pub(super) const CONFIG: &str = include_str!("demo.toml");
 
 /// Show it all working: an embedded clip, model and broker.
 #[derive(clap::Args)]
@@ -56,7 +56,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let mqtt_settings = crate::config::Mqtt { port: broker.port(), ..config.mqtt.clone() };
 
     let camera = config.cameras.first().cloned().context("the demo's configuration has no camera")?;
-    let source = avi_bytes(CLIP, &camera, &*clock)?;
+    let source = avi_bytes("the demo's clip", CLIP, false, Arc::clone(&clock), stop.clone())?;
     let frames = source.info().frames;
     let fps = camera.analysis_fps.or(source.info().fps).unwrap_or(25.0);
 
