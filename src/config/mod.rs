@@ -251,7 +251,6 @@ impl Default for Pack {
     }
 }
 
-
 impl Default for Action {
     fn default() -> Self {
         Self {
@@ -286,12 +285,7 @@ impl Default for Tracker {
 
 impl Default for Scoring {
     fn default() -> Self {
-        Self {
-            heads: Heads::None,
-            crop: Crop::Pad,
-            smoothing: Span::from_secs_f64(1.0),
-            logit_scale: None,
-        }
+        Self { heads: Heads::None, crop: Crop::Pad, smoothing: Span::from_secs_f64(1.0), logit_scale: None }
     }
 }
 
