@@ -30,7 +30,7 @@ impl Scores {
     }
 
     /// The persons in order.
-    pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> {
+    pub fn rows(&self) -> std::slice::ChunksExact<'_, f32> {
         self.data.chunks_exact(self.actions.max(1))
     }
 
