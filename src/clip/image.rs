@@ -101,7 +101,11 @@ impl ImageTower {
     /// Encodes the crops in the order in which they were pushed and forgets them. The first `n` embeddings go to
     /// the first `(n, rows)` of `groups`, and so on; the rows that were there before are overwritten.
     pub fn encode(&mut self, groups: &mut [(usize, &mut Embeddings)]) -> Result<(), ClipError> {
-        debug_assert_eq!(groups.iter().map(|(count, _)| count).sum::<usize>(), self.count, "crops of all groups");
+        debug_assert_eq!(
+            groups.iter().map(|(count, _)| count).sum::<usize>(),
+            self.count,
+            "crops of all groups"
+        );
         for (_, rows) in groups.iter_mut() {
             rows.reset(self.width);
         }
@@ -326,6 +330,9 @@ mod tests {
     #[test]
     fn another_width_is_refused_by_name() {
         let error = tower(None, 512).0.err().unwrap().to_string();
-        assert_eq!(error, "model colours: output is image_embeds F32 [?, 3], the manifest wants image_embeds [?, 512]");
+        assert_eq!(
+            error,
+            "model colours: output is image_embeds F32 [?, 3], the manifest wants image_embeds [?, 512]"
+        );
     }
 }

@@ -24,7 +24,9 @@ pub enum ClipError {
     /// The model is not what the pack's manifest says.
     #[error("model {model}: {field} is {found}, the manifest wants {expected}")]
     Mismatch { model: String, field: String, found: String, expected: String },
-    #[error("model {model}: embedding {row} is zero or not finite; `watchword models verify` checks the pack")]
+    #[error(
+        "model {model}: embedding {row} is zero or not finite; `watchword models verify` checks the pack"
+    )]
     Degenerate { model: String, row: usize },
     #[error("tokenizer of {model}: {reason}")]
     Tokenizer { model: String, reason: String },

@@ -17,7 +17,12 @@ pub fn check(model: &str, port: &Port, element: Element, shape: &[Option<usize>]
 }
 
 /// Index of the output called `name`, or else of the only one that may have `shape`.
-pub fn output(model: &str, outputs: &[Port], name: &str, shape: &[Option<usize>]) -> Result<usize, ClipError> {
+pub fn output(
+    model: &str,
+    outputs: &[Port],
+    name: &str,
+    shape: &[Option<usize>],
+) -> Result<usize, ClipError> {
     let expected = || format!("{name} {}", brackets(shape));
     if let Some(index) = outputs.iter().position(|port| port.name == name) {
         return match outputs.get(index) {
@@ -41,7 +46,9 @@ pub fn output(model: &str, outputs: &[Port], name: &str, shape: &[Option<usize>]
 /// Refuses a result of another shape than the model was chosen for.
 pub fn check_result(model: &str, result: Option<&Tensor>, shape: &[usize]) -> Result<(), ClipError> {
     match result {
-        Some(tensor) if tensor.shape == shape && tensor.data.len() == shape.iter().product::<usize>() => Ok(()),
+        Some(tensor) if tensor.shape == shape && tensor.data.len() == shape.iter().product::<usize>() => {
+            Ok(())
+        }
         other => {
             let found = other.map_or("absent".into(), |tensor| format!("{:?}", tensor.shape));
             Err(mismatch(model, "the result".into(), found, format!("{shape:?}")))
@@ -84,7 +91,8 @@ mod tests {
         let embeds = port("image_embeds", &[None, Some(512)]);
         let other = port("other", &[None, Some(512)]);
         let wanted = [None, Some(512)];
-        let find = |outputs: &[Port]| output("m", outputs, "image_embeds", &wanted).map_err(|e| e.to_string());
+        let find =
+            |outputs: &[Port]| output("m", outputs, "image_embeds", &wanted).map_err(|e| e.to_string());
         assert_eq!(find(&[hidden.clone(), embeds.clone()]), Ok(1));
         assert_eq!(find(&[other.clone(), embeds]), Ok(1), "the name decides");
         assert_eq!(find(&[hidden.clone(), other.clone()]), Ok(1));
@@ -96,7 +104,8 @@ mod tests {
         assert!(find(&[other.clone(), other]).is_err(), "two would do: which?");
         assert_eq!(
             find(&[port("image_embeds", &[None, Some(384)])]),
-            Err("model m: output is image_embeds F32 [?, 384], the manifest wants image_embeds [?, 512]".into())
+            Err("model m: output is image_embeds F32 [?, 384], the manifest wants image_embeds [?, 512]"
+                .into())
         );
     }
 

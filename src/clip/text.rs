@@ -79,11 +79,21 @@ impl TextTower {
             fixed_length = fixed_length.or(port.shape.get(1).copied().flatten());
         }
         if !fields.contains(&Field::Ids) {
-            return Err(ports::mismatch(&model, "input_ids".into(), "absent".into(), "among its inputs".into()));
+            return Err(ports::mismatch(
+                &model,
+                "input_ids".into(),
+                "absent".into(),
+                "it among the inputs".into(),
+            ));
         }
         if let Some(length) = fixed_length.filter(|&length| length < context) {
             let expected = format!("text.context = {context}");
-            return Err(ports::mismatch(&model, "its longest input".into(), format!("{length} tokens"), expected));
+            return Err(ports::mismatch(
+                &model,
+                "its longest input".into(),
+                format!("{length} tokens"),
+                expected,
+            ));
         }
         let output = match pooling {
             Pooling::Eot => ports::output(&model, session.outputs(), "text_embeds", &[None, Some(width)]),
@@ -122,7 +132,11 @@ impl TextTower {
                 ClipError::Tokenizer { model: self.model.clone(), reason: format!("{phrase:?}: {reason}") }
             })?;
             if !encoding.get_overflowing().is_empty() {
-                warn!(phrase, tokens = self.context, "phrase is longer than the text tower reads; its end is ignored");
+                warn!(
+                    phrase,
+                    tokens = self.context,
+                    "phrase is longer than the text tower reads; its end is ignored"
+                );
             }
             if self.unknown.is_some_and(|unknown| encoding.get_ids().contains(&unknown)) {
                 warn!(phrase, "phrase has words that the pack's tokenizer does not know");
@@ -188,3 +202,6 @@ fn mean(hidden: &[f32], mask: &[u32], out: &mut [f32]) {
     let count = mask.iter().filter(|mask| **mask != 0).count().max(1) as f32;
     out.iter_mut().for_each(|sum| *sum /= count);
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,8 +25,10 @@ pub enum VocabularyError {
     Blank { place: String },
     #[error("vocabulary.template {template:?}: must hold {{}} once, where the phrase goes")]
     Template { template: String },
-    #[error("action {action}: its phrases mean such different things that their average means nothing; make them \
-             actions of their own")]
+    #[error(
+        "action {action}: its phrases mean such different things that their average means nothing; make them \
+             actions of their own"
+    )]
     Contradiction { action: String },
     #[error("the text tower gave {found} rows of {width} for {expected} phrases")]
     Rows { found: usize, width: usize, expected: usize },
@@ -53,6 +55,7 @@ pub struct Words<'a> {
 pub struct Vocabulary {
     id: String,
     pack: String,
+    template: String,
     names: Vec<String>,
     actions: Embeddings,
     background_phrases: Vec<String>,
@@ -96,7 +99,8 @@ impl Vocabulary {
         let template = check(words)?;
         let phrases = words.actions.iter().flat_map(|action| action.phrases.iter().chain(&action.against));
         let phrases = phrases.chain(&words.settings.background).map(|phrase| sentence(template, phrase));
-        let known = previous.filter(|previous| previous.pack == words.pack).map(|previous| &previous.sentences);
+        let known =
+            previous.filter(|previous| previous.pack == words.pack).map(|previous| &previous.sentences);
         let sentences = Sentences::embed(phrases, known, embed)?;
 
         let width = sentences.width();
@@ -119,6 +123,7 @@ impl Vocabulary {
         Ok(Self {
             id: identity::id(words, template),
             pack: words.pack.to_owned(),
+            template: template.to_owned(),
             names: words.actions.iter().map(|action| action.name.clone()).collect(),
             actions,
             background_phrases: words.settings.background.clone(),
@@ -144,6 +149,11 @@ impl Vocabulary {
     /// Names of the actions, in the configuration's order.
     pub fn names(&self) -> &[String] {
         &self.names
+    }
+
+    /// The sentence around each phrase, with `{}` where it goes.
+    pub fn template(&self) -> &str {
+        &self.template
     }
 
     /// A row for each action, in the configuration's order.
@@ -199,7 +209,7 @@ fn check<'a>(words: &Words<'a>) -> Result<&'a str, VocabularyError> {
     Ok(template)
 }
 
-/// The phrase as the text tower reads it.
+/// A phrase as the text tower reads it.
 pub fn sentence(template: &str, phrase: &str) -> String {
     template.replacen("{}", phrase.trim(), 1)
 }
