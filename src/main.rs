@@ -38,11 +38,12 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    // The embedded broker reports every client that leaves without a word as an error.
     let default_level = match (&cli.command, cli.verbose) {
-        (_, 2..) => "watchword=trace,info",
-        (_, 1) => "watchword=debug,info",
-        (Command::Run(_), 0) => "watchword=info,warn",
-        (_, 0) => "warn",
+        (_, 2..) => "watchword=trace,info,rumqttd=off",
+        (_, 1) => "watchword=debug,info,rumqttd=off",
+        (Command::Run(_), 0) => "watchword=info,warn,rumqttd=off",
+        (_, 0) => "warn,rumqttd=off",
     };
     tracing_subscriber::fmt()
         .with_env_filter(
