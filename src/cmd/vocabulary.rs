@@ -205,7 +205,11 @@ fn describe(config: &Config, vocabulary: &Vocabulary, pack: &str) -> Result<Stri
         writeln!(text, "\nmost alike (cosine)")?;
     }
     for (a, b, cosine) in pairs.iter().take(alike.max(NEAREST)) {
-        let warning = if *cosine > ALIKE { "  ! the pack can hardly tell these apart; word them differently" } else { "" };
+        let warning = if *cosine > ALIKE {
+            "  ! the pack can hardly tell these apart; word them differently"
+        } else {
+            ""
+        };
         writeln!(text, "  {cosine:.2}  {a} / {b}{warning}")?;
     }
     Ok(text)
@@ -234,12 +238,18 @@ mod tests {
         let certain = Scored::new(Path::new("a.jpg"), &actions[..1], &[1.0]).table();
         assert_eq!(certain, format!("a.jpg\n  waving  {}  100.0 %\n", full(BAR)), "nothing else is possible");
         let json = serde_json::to_value(scored.json()).unwrap();
-        assert_eq!(json, serde_json::json!({"image": "a.jpg", "scores": {"wave": 0.25, "fall": 0.5}, "none": 0.25}));
+        assert_eq!(
+            json,
+            serde_json::json!({"image": "a.jpg", "scores": {"wave": 0.25, "fall": 0.5}, "none": 0.25})
+        );
     }
 
     #[test]
     fn what_is_alike_is_pointed_out() {
-        let mut config = Config { actions: vec![action("wave", "waving"), action("greet", "greeting")], ..Config::default() };
+        let mut config = Config {
+            actions: vec![action("wave", "waving"), action("greet", "greeting")],
+            ..Config::default()
+        };
         config.actions[0].against.push("standing".into());
         config.vocabulary.background.push("walking".into());
         let words = crate::vocabulary::Words {
@@ -252,14 +262,24 @@ mod tests {
         let vocabulary = Vocabulary::from_words(&words, None, |sentences| {
             let mut rows = Embeddings::new(2);
             for sentence in sentences {
-                assert!(rows.push_normalised(if sentence.ends_with("ting") { &[1.0, 0.1] } else { &[1.0, 0.0] }) );
+                assert!(rows.push_normalised(if sentence.ends_with("ting") {
+                    &[1.0, 0.15]
+                } else {
+                    &[1.0, 0.0]
+                }));
             }
             Ok(rows)
         })
         .unwrap();
         let text = describe(&config, &vocabulary, "p@1").unwrap();
-        assert!(text.starts_with(&format!("vocabulary {}, read by p@1\n\nwave\n  a person waving\n", vocabulary.id())));
-        assert!(text.contains("  against a person standing\n") && text.contains("(background)\n  a person walking\n"));
+        assert!(text.starts_with(&format!(
+            "vocabulary {}, read by p@1\n\nwave\n  a person waving\n",
+            vocabulary.id()
+        )));
+        assert!(
+            text.contains("  against a person standing\n")
+                && text.contains("(background)\n  a person walking\n")
+        );
         assert!(text.contains("  0.99  wave / greet  ! the pack can hardly tell these apart"), "{text}");
     }
 
@@ -270,10 +290,11 @@ mod tests {
             #[command(flatten)]
             args: Args,
         }
-        let parse = |line: &str| <Cli as clap::Parser>::try_parse_from(line.split(' ')).map(|cli| cli.args.command);
-        let Ok(Command::Score(args)) =
-            parse("x score --action waving falling --action sitting --background standing --image a.jpg b.png --template {}!")
-        else {
+        let parse =
+            |line: &str| <Cli as clap::Parser>::try_parse_from(line.split(' ')).map(|cli| cli.args.command);
+        let Ok(Command::Score(args)) = parse(
+            "x score --action waving falling --action sitting --background standing --image a.jpg b.png --template {}!",
+        ) else {
             panic!("should parse")
         };
         assert_eq!(args.images, [Path::new("a.jpg"), Path::new("b.png")]);
