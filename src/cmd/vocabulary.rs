@@ -137,6 +137,8 @@ struct Json {
 }
 
 const NONE: &str = "(none of these)";
+/// Characters of a label in the table.
+const LABEL: usize = 48;
 /// Characters of a bar for certainty.
 const BAR: usize = 24;
 
@@ -159,11 +161,12 @@ impl<'a> Scored<'a> {
 
     /// The actions in words, most probable first.
     fn table(&self) -> String {
-        let mut rows: Vec<_> = self.actions.iter().map(|(action, p)| (action.label(), *p)).collect();
+        let mut rows: Vec<_> =
+            self.actions.iter().map(|(action, p)| (shortened(action.label()), *p)).collect();
         rows.sort_by(|a, b| b.1.total_cmp(&a.1));
-        // Without background, what rounding left over is nothing to show.
-        if self.none() > 1e-4 {
-            rows.push((NONE, self.none()));
+        // What would print as nothing: without background, what rounding left over.
+        if self.none() >= 5e-4 {
+            rows.push((NONE.into(), self.none()));
         }
         let width = rows.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0);
         let mut text = format!("{}\n", self.path.display());
@@ -173,6 +176,14 @@ impl<'a> Scored<'a> {
             let _ = writeln!(text, "  {label:<width$}  {bar:<BAR$}  {:5.1} %", p * 100.0);
         }
         text
+    }
+}
+
+/// At most [`LABEL`] characters of `label`.
+fn shortened(label: &str) -> String {
+    match label.char_indices().nth(LABEL) {
+        Some(_) => label.chars().take(LABEL - 1).chain(['…']).collect(),
+        None => label.to_owned(),
     }
 }
 
@@ -227,16 +238,20 @@ mod tests {
     fn the_table_is_sorted_and_aligned() {
         let actions = [action("wave", "waving"), action("fall", "stürzt")];
         let scored = Scored::new(Path::new("a.jpg"), &actions, &[0.25, 0.5]);
-        let full = |n: usize| "█".repeat(n) + &" ".repeat(BAR - n);
+        let bar = |n: usize| "█".repeat(n) + &" ".repeat(BAR - n);
         let expected = format!(
             "a.jpg\n  stürzt           {}   50.0 %\n  waving           {}   25.0 %\n  (none of these)  {}   25.0 %\n",
-            full(12),
-            full(6),
-            full(6)
+            bar(12),
+            bar(6),
+            bar(6)
         );
         assert_eq!(scored.table(), expected);
+        let long = [action("long", &"ä".repeat(LABEL + 1)), action("just", &"ö".repeat(LABEL))];
+        let table = Scored::new(Path::new("a.jpg"), &long, &[0.5, 0.5]).table();
+        let labels = [format!("  {}…  ", "ä".repeat(LABEL - 1)), format!("  {}  ", "ö".repeat(LABEL))];
+        assert!(labels.iter().all(|label| table.contains(label)), "{table}");
         let certain = Scored::new(Path::new("a.jpg"), &actions[..1], &[1.0]).table();
-        assert_eq!(certain, format!("a.jpg\n  waving  {}  100.0 %\n", full(BAR)), "nothing else is possible");
+        assert_eq!(certain, format!("a.jpg\n  waving  {}  100.0 %\n", bar(BAR)), "nothing else is possible");
         let json = serde_json::to_value(scored.json()).unwrap();
         assert_eq!(
             json,
