@@ -4,10 +4,10 @@ use anyhow::Context;
 
 use crate::clip::{ImageTower, TextTower};
 use crate::config::Config;
-use crate::detect::{Detector, Spec};
+use crate::detect::Detector;
 use crate::engine::{self, Engine, Options};
 use crate::heads::Scorer;
-use crate::pack::{Pack, Role};
+use crate::pack::Pack;
 use crate::pipeline::Networks;
 use crate::vocabulary::Vocabulary;
 

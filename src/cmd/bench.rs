@@ -1,6 +1,5 @@
 //! `watchword bench`: where a frame's time goes on this machine, with this pack.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -80,7 +79,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let mut view = View::new(&camera, &config);
     let clip = || avi_bytes("the demo's clip", super::demo::CLIP, false, Arc::clone(&clock), Stop::new());
     let mut source = clip()?;
-    let mut frame = Frame::empty();
+    let mut frame = Frame::default();
     let (mut decode, mut hand_over, mut stages) = (Duration::ZERO, Duration::ZERO, StageTimes::default());
     let mut measured = 0;
     while measured < args.frames {

@@ -11,7 +11,7 @@ use super::assemble::Loaded;
 use super::interrupt::stop_on_signals;
 use crate::camera::{self, Paced};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{BrokerKind, Config};
+use crate::config::BrokerKind;
 use crate::mqtt::{Broker, Mqtt, Origin};
 use crate::pipeline::{Delivery, Feed, Opener, Pipeline, Publishing};
 

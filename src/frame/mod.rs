@@ -77,11 +77,3 @@ pub struct Frame {
     pub time: FrameTime,
     pub picture: Picture,
 }
-
-impl Frame {
-    /// No picture yet: a buffer for a source to fill.
-    pub fn empty() -> Self {
-        let time = FrameTime { monotonic: std::time::Duration::ZERO, utc: jiff::Timestamp::UNIX_EPOCH };
-        Self { sequence: 0, time, picture: Picture::new(PixelFormat::Rgb24, 0, 0) }
-    }
-}

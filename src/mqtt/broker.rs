@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rumqttd::{Config, ConnectionSettings, RouterConfig, ServerSettings};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::client::{MqttError, credentials};
 use crate::config;
@@ -54,8 +54,11 @@ impl Broker {
         let mut broker = rumqttd::Broker::new(configuration(address, auth));
         let server = thread::Builder::new()
             .name("broker".into())
-            // It logs why it returns; while all is well it does not.
-            .spawn(move || broker.start())
+            .spawn(move || {
+                // While all is well it does not return.
+                let reason = broker.start().err().map(|error| error.to_string());
+                error!(%address, reason, "the embedded MQTT broker stopped");
+            })
             .map_err(BrokerError::Thread)?;
         let started = Instant::now();
         while TcpStream::connect_timeout(&address, START).is_err() {

@@ -32,7 +32,9 @@ const MAX_OUTGOING: usize = 16 * 1024 * 1024;
 pub enum MqttError {
     #[error("mqtt.password_file {path}: {source}")]
     PasswordFile { path: PathBuf, source: io::Error },
-    #[error("mqtt.password_file {path} is empty; write the password into it, or take both it and mqtt.username out")]
+    #[error(
+        "mqtt.password_file {path} is empty; write the password into it, or take both it and mqtt.username out"
+    )]
     NoPassword { path: PathBuf },
     #[error("mqtt.password_file is set but mqtt.username is not; MQTT has no password without a user name")]
     NoUsername,
@@ -96,9 +98,9 @@ impl Mqtt {
         reconnect: Reconnect,
     ) -> Result<(Publisher, Self), MqttError> {
         let topics = Topics::new(&settings.base_topic, &origin.node);
-        let slashed = topics.availability();
-        if slashed.contains(['+', '#']) || settings.base_topic.is_empty() || origin.node.is_empty() {
-            return Err(MqttError::Topic { topic: slashed });
+        let topic = topics.availability();
+        if topic.contains(['+', '#']) || settings.base_topic.is_empty() || origin.node.is_empty() {
+            return Err(MqttError::Topic { topic });
         }
         let dialler = Dialler {
             options: options(settings, &origin.node, &topics)?,
@@ -199,7 +201,8 @@ impl Dialler {
             Log::Connected => warn!(broker, error, "lost the MQTT broker; events wait until it is back"),
             Log::Nothing | Log::Refused(_) => warn!(
                 broker,
-                error, "cannot reach the MQTT broker; is it running, and are mqtt.host and mqtt.port right? Trying on"
+                error,
+                "cannot reach the MQTT broker; is it running, and are mqtt.host and mqtt.port right? Trying on"
             ),
             Log::Away => debug!(broker, error, "the MQTT broker is still away"),
         }
@@ -214,7 +217,9 @@ impl Dialler {
             }
             ConnectReturnCode::BadClientId => "set another mqtt.client_id",
             ConnectReturnCode::RefusedProtocolVersion => "the broker must speak MQTT 3.1.1",
-            ConnectReturnCode::ServiceUnavailable | ConnectReturnCode::Success => "look into the broker's log",
+            ConnectReturnCode::ServiceUnavailable | ConnectReturnCode::Success => {
+                "look into the broker's log"
+            }
         };
         if self.log == Log::Refused(code) {
             debug!(broker, ?code, "the MQTT broker still refuses");
@@ -265,7 +270,9 @@ fn read_password(path: &Path) -> Result<String, MqttError> {
         return Err(MqttError::NoPassword { path: path.to_owned() });
     }
     if password.len() as u64 > MAX_PASSWORD {
-        return Err(failed(io::Error::other("longer than a password can be, 65535 bytes; is it the right file?")));
+        return Err(failed(io::Error::other(
+            "longer than a password can be, 65535 bytes; is it the right file?",
+        )));
     }
     Ok(password.to_owned())
 }

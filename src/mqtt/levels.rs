@@ -77,3 +77,72 @@ impl Levels {
         &mut self.0[index] // found or just pushed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn event(id: u128, change: Change) -> ActionEvent {
+        ActionEvent {
+            id: Ulid::from(id),
+            change,
+            camera: "gate".into(),
+            track: 1,
+            action: "falling".into(),
+            label: "falling down".into(),
+            score: 0.9,
+            peak_score: 0.9,
+            rect: [0.0; 4],
+            zones: Vec::new(),
+            begin: Timestamp::UNIX_EPOCH,
+            time: Timestamp::UNIX_EPOCH,
+            end: None,
+            reason: None,
+            captured: Duration::ZERO,
+        }
+    }
+
+    fn told(levels: &mut Levels) -> Vec<bool> {
+        std::iter::from_fn(|| levels.tell_next().map(Level::is_on)).collect()
+    }
+
+    #[test]
+    fn on_from_the_first_begin_to_the_last_end() {
+        let mut levels = Levels::default();
+        levels.announce("gate", "falling");
+        levels.announce("gate", "falling");
+        assert_eq!(told(&mut levels), [false]);
+        let steps = [
+            (event(1, Change::Begin), vec![true]),
+            (event(2, Change::Begin), vec![]),
+            (event(1, Change::Update), vec![]),
+            (event(1, Change::End), vec![]),
+            (event(1, Change::End), vec![]),
+            (event(2, Change::End), vec![false]),
+            (event(3, Change::Update), vec![true]), // its begin was before our time
+        ];
+        for (event, expected) in steps {
+            levels.follow(&event);
+            assert_eq!(told(&mut levels), expected, "{event:?}");
+        }
+    }
+
+    #[test]
+    fn a_new_connection_is_told_the_present_and_nothing_of_the_past() {
+        let mut levels = Levels::default();
+        levels.announce("gate", "falling");
+        levels.announce("gate", "running");
+        assert_eq!(told(&mut levels), [false, false]);
+        levels.follow(&event(1, Change::Begin));
+        levels.follow(&event(1, Change::End));
+        assert!(levels.is_told(), "back where it was");
+        levels.follow(&event(2, Change::Begin));
+        levels.rewind();
+        assert!(!levels.is_told());
+        assert_eq!(told(&mut levels), [true, false]);
+    }
+}

@@ -201,10 +201,7 @@ impl Outbox {
 
     /// Whether there is nothing to hand over and no event unacknowledged.
     pub fn is_empty(&self) -> bool {
-        self.events.len() == 0
-            && self.levels.is_told()
-            && self.stats.is_none()
-            && self.detections.is_empty()
+        self.events.len() == 0 && self.levels.is_told() && self.stats.is_none() && self.detections.is_empty()
     }
 
     pub fn counters(&self) -> Counters {

@@ -244,11 +244,7 @@ mod tests {
     }
 
     fn origin() -> Origin {
-        Origin {
-            node: "dock-3".into(),
-            pack: "clip-vit-b16-int8@1".into(),
-            vocabulary: "9f31c2d4".into(),
-        }
+        Origin { node: "dock-3".into(), pack: "clip-vit-b16-int8@1".into(), vocabulary: "9f31c2d4".into() }
     }
 
     #[test]
@@ -306,8 +302,13 @@ mod tests {
     #[test]
     fn a_frame_without_people_has_an_empty_list() {
         let time = "2026-11-22T20:14:03Z".parse().unwrap();
-        let value: Value =
-            serde_json::from_slice(&to_json(&detections_json("n", "c", time, std::iter::empty::<TrackScores<'_>>()))).unwrap();
+        let value: Value = serde_json::from_slice(&to_json(&detections_json(
+            "n",
+            "c",
+            time,
+            std::iter::empty::<TrackScores<'_>>(),
+        )))
+        .unwrap();
         assert_eq!(value["tracks"], json!([]));
     }
 }

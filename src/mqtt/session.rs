@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 use std::pin::pin;
+use std::time::Duration;
 
 use rumqttc::{
     AsyncClient, ClientError, ConnectReturnCode, ConnectionError, Event, MqttOptions, Outgoing, Packet, QoS,
@@ -36,7 +37,7 @@ pub(super) enum Ended {
     /// There was no connection.
     Unreachable(ConnectionError),
     /// There was one.
-    Lost { error: String, lasted: std::time::Duration },
+    Lost { error: String, lasted: Duration },
 }
 
 /// Connects, delivers what the outbox holds, and returns when the connection ends, or when `closing` is set and
@@ -223,5 +224,42 @@ impl Flight {
 
     fn is_empty(&self) -> bool {
         self.handed.is_empty() && self.unacknowledged.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_acknowledgement_belongs_to_its_packet_in_whatever_order() {
+        let mut flight = Flight::default();
+        flight.handed.extend([Kind::Standing, Kind::Event(5), Kind::Stats, Kind::Event(6)]);
+        for packet in [1, 2, 0, 3] {
+            flight.written(packet);
+        }
+        assert_eq!(flight.acknowledged(3), Some(Kind::Event(6)));
+        assert_eq!(flight.acknowledged(3), None);
+        assert_eq!(flight.acknowledged(1), Some(Kind::Standing));
+        assert_eq!(flight.acknowledged(2), Some(Kind::Event(5)));
+        assert!(flight.is_empty());
+    }
+
+    #[test]
+    fn room_is_counted_apart_for_the_two_sorts() {
+        let mut flight = Flight::default();
+        flight.handed.extend([Kind::Detections; UNWRITTEN]);
+        assert!(flight.room().acknowledged && !flight.room().unacknowledged);
+        flight.handed.extend([Kind::Standing; WINDOW]);
+        assert!(!flight.room().acknowledged);
+        for _ in 0..UNWRITTEN {
+            flight.written(0);
+        }
+        for packet in 1..=WINDOW as u16 {
+            flight.written(packet);
+        }
+        assert!(!flight.room().acknowledged && flight.room().unacknowledged);
+        flight.acknowledged(1);
+        assert!(flight.room().acknowledged);
     }
 }

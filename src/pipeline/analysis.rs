@@ -188,7 +188,7 @@ impl View {
     }
 
     /// Each visible track with this frame's probabilities, one for each action.
-    pub fn scored(&self) -> impl Iterator<Item = (&Track, &[f32])> {
+    pub fn scored(&self) -> impl Iterator<Item = (&Track, &[f32])> + Clone {
         self.tracks().iter().filter(|t| t.visible).zip(self.scores.rows())
     }
 

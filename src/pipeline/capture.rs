@@ -1,5 +1,6 @@
 //! A camera's thread: opens the source, hands due frames to the mailbox, opens it again when it breaks.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -75,12 +76,17 @@ pub(super) fn capture(
     stop: &Stop,
 ) -> Result<(), CameraError> {
     let name = feed.camera.name.clone();
-    let mut frame = Frame::empty();
+    let mut frame = Frame::default();
     let mut backoff = Backoff::default();
     let result = loop {
-        let outcome = (feed.open)().and_then(|mut source| {
+        // A driver's library may panic on what a driver says; for the other cameras' sake it counts as a loss.
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            let mut source = (feed.open)()?;
             info!(camera = name, source = source.info().description, "camera opened");
             deliver(index, source.as_mut(), &mut frame, &feed, mailbox, counts, &mut backoff, stop)
+        }));
+        let outcome = outcome.unwrap_or_else(|_| {
+            Err(CameraError::Device { name: feed.camera.name.clone(), reason: "reading it failed badly".into() })
         });
         match outcome {
             Ok(()) => break Ok(()),

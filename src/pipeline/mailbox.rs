@@ -55,7 +55,7 @@ impl Mailbox {
     /// Slots for `cameras` cameras.
     pub fn new(cameras: usize) -> Self {
         let slots = (0..cameras)
-            .map(|_| Slot { frame: Frame::empty(), waiting: false, lost: false, ended: false, replaced: 0 })
+            .map(|_| Slot { frame: Frame::default(), waiting: false, lost: false, ended: false, replaced: 0 })
             .collect();
         Self {
             slots: Mutex::new(Slots { slots, next: 0, closed: false }),
@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     fn numbered(sequence: u64) -> Frame {
-        Frame { sequence, ..Frame::empty() }
+        Frame { sequence, ..Frame::default() }
     }
 
     const SOON: Duration = Duration::from_millis(1);
@@ -177,7 +177,7 @@ mod tests {
         for n in 1..=3 {
             assert!(mailbox.put(0, &mut numbered(n), Delivery::Latest));
         }
-        let mut frame = Frame::empty();
+        let mut frame = Frame::default();
         assert_eq!(mailbox.take(&mut frame, SOON), Some((0, Arrival::Frame)));
         assert_eq!((frame.sequence, mailbox.replaced(0)), (3, 2));
         assert_eq!(mailbox.take(&mut frame, SOON), None);
@@ -193,7 +193,7 @@ mod tests {
                 }
                 mailbox.ended(0);
             });
-            let (mut seen, mut frame) = (Vec::new(), Frame::empty());
+            let (mut seen, mut frame) = (Vec::new(), Frame::default());
             loop {
                 match mailbox.take(&mut frame, Duration::from_secs(5)) {
                     Some((_, Arrival::Frame)) => seen.push(frame.sequence),
@@ -209,11 +209,11 @@ mod tests {
     #[test]
     fn cameras_take_turns() {
         let mailbox = Mailbox::new(3);
-        let mut frame = Frame::empty();
+        let mut frame = Frame::default();
         let mut order = Vec::new();
         for _ in 0..6 {
             for camera in 0..3 {
-                mailbox.put(camera, &mut Frame::empty(), Delivery::Latest);
+                mailbox.put(camera, &mut Frame::default(), Delivery::Latest);
             }
             order.extend(mailbox.take(&mut frame, SOON).map(|(camera, _)| camera));
         }
@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn a_loss_stands_between_the_frames_before_and_after_it() {
         let mailbox = Mailbox::new(1);
-        let mut frame = Frame::empty();
+        let mut frame = Frame::default();
         mailbox.put(0, &mut numbered(1), Delivery::Latest);
         mailbox.lost(0);
         mailbox.put(0, &mut numbered(2), Delivery::Latest);

@@ -12,7 +12,6 @@ mod publish;
 mod report;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tracing::{error, info};
@@ -82,10 +81,7 @@ impl Pipeline {
             for (index, feed) in feeds.into_iter().enumerate() {
                 let counts = cameras.get(index).map(|c| Arc::clone(&c.counts)).unwrap_or_default();
                 let mailbox = &mailbox;
-                threads.push(scope.spawn(move || {
-                    let _guard = StopOnPanic(stop);
-                    capture::capture(index, feed, mailbox, &counts, stop)
-                }));
+                threads.push(scope.spawn(move || capture::capture(index, feed, mailbox, &counts, stop)));
             }
             let analysed =
                 analyse(&mut cameras, &mut networks, &vocabulary, &mailbox, &*clock, &mut reporter, observer, stop);
@@ -113,18 +109,6 @@ impl Pipeline {
             observer.report(&report);
             result.map(|()| report)
         })
-    }
-}
-
-/// A capture thread that panics takes the daemon down in order, to be started again, rather than leave one
-/// camera silently blind.
-struct StopOnPanic<'a>(&'a Stop);
-
-impl Drop for StopOnPanic<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.set();
-        }
     }
 }
 
@@ -174,7 +158,7 @@ fn analyse(
     observer: &mut dyn Observer,
     stop: &Stop,
 ) -> Result<(), PipelineError> {
-    let mut frame = Frame::empty();
+    let mut frame = Frame::default();
     while !stop.is_set() && cameras.iter().any(|c| !c.ended) {
         let arrival = mailbox.take(&mut frame, Duration::from_millis(100));
         if let Some((index, arrival)) = arrival

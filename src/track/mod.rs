@@ -2,6 +2,11 @@
 //!
 //! Knows detections and frame times; has never heard of embeddings or actions.
 
+mod motion;
+mod tracker;
+
+pub use tracker::Tracker;
+
 use std::time::Duration;
 
 use crate::frame::Rect;
@@ -13,7 +18,7 @@ pub struct Track {
     pub id: u64,
     /// Where the person is in this frame, pixels.
     pub rect: Rect,
-    /// The detector's score in this frame, 0..=1.
+    /// The detector's score in this frame, or in the latest one where it found the person, 0..=1.
     pub score: f32,
     /// Monotonic time of the first detection.
     pub since: Duration,
