@@ -177,7 +177,7 @@ mod tests {
     use crate::engine::{EngineError, Port};
     use crate::frame::PixelFormat;
 
-    /// Embeds a crop as its mean red, green and blue; notes how large the batches were.
+    /// Embeds a crop as its mean red, green and blue, in whole numbers; notes how large the batches were.
     struct Colours {
         inputs: Vec<Port>,
         outputs: Vec<Port>,
@@ -200,7 +200,8 @@ mod tests {
             let plane = shape[2] * shape[3];
             outputs.resize_with(1, Tensor::default);
             outputs[0].shape = vec![shape[0], 3];
-            outputs[0].data = data.chunks(plane).map(|p| p.iter().sum::<f32>() / plane as f32).collect();
+            outputs[0].data =
+                data.chunks(plane).map(|p| (p.iter().sum::<f32>() / plane as f32).round()).collect();
             Ok(())
         }
     }

@@ -1,6 +1,6 @@
 //! The text tower: phrases to embeddings. CLIP's byte pairs or MiniLM's word pieces, as the pack's tokenizer says.
 
-use tokenizers::{Encoding, Tokenizer, TruncationParams};
+use tokenizers::{Encoding, PostProcessor, Tokenizer, TruncationParams};
 use tracing::warn;
 
 use super::{ClipError, Embeddings, ports};
@@ -188,6 +188,13 @@ impl TextTower {
 /// Reads a tokenizer that cuts at `context` tokens and does not pad.
 fn read_tokenizer(bytes: &[u8], context: usize) -> tokenizers::Result<Tokenizer> {
     let mut tokenizer = Tokenizer::from_bytes(bytes)?;
+    let marks = tokenizer.get_post_processor().map_or(0, |processor| processor.added_tokens(false));
+    if context <= marks {
+        // tokenizers 0.23 subtracts one from the other without looking.
+        return Err(
+            format!("text.context = {context} leaves no room beside {marks} marks at start and end").into()
+        );
+    }
     tokenizer.with_padding(None);
     tokenizer.with_truncation(Some(TruncationParams { max_length: context, ..Default::default() }))?;
     Ok(tokenizer)

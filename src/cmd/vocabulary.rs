@@ -137,6 +137,8 @@ struct Json {
 }
 
 const NONE: &str = "(none of these)";
+/// Characters of a label in the table.
+const LABEL: usize = 48;
 /// Characters of a bar for certainty.
 const BAR: usize = 24;
 
@@ -159,11 +161,12 @@ impl<'a> Scored<'a> {
 
     /// The actions in words, most probable first.
     fn table(&self) -> String {
-        let mut rows: Vec<_> = self.actions.iter().map(|(action, p)| (action.label(), *p)).collect();
+        let mut rows: Vec<_> =
+            self.actions.iter().map(|(action, p)| (shortened(action.label()), *p)).collect();
         rows.sort_by(|a, b| b.1.total_cmp(&a.1));
-        // Without background, what rounding left over is nothing to show.
-        if self.none() > 1e-4 {
-            rows.push((NONE, self.none()));
+        // What would print as nothing: without background, what rounding left over.
+        if self.none() >= 5e-4 {
+            rows.push((NONE.into(), self.none()));
         }
         let width = rows.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0);
         let mut text = format!("{}\n", self.path.display());
@@ -173,6 +176,14 @@ impl<'a> Scored<'a> {
             let _ = writeln!(text, "  {label:<width$}  {bar:<BAR$}  {:5.1} %", p * 100.0);
         }
         text
+    }
+}
+
+/// At most [`LABEL`] characters of `label`.
+fn shortened(label: &str) -> String {
+    match label.char_indices().nth(LABEL) {
+        Some(_) => label.chars().take(LABEL - 1).chain(['…']).collect(),
+        None => label.to_owned(),
     }
 }
 
@@ -205,7 +216,11 @@ fn describe(config: &Config, vocabulary: &Vocabulary, pack: &str) -> Result<Stri
         writeln!(text, "\nmost alike (cosine)")?;
     }
     for (a, b, cosine) in pairs.iter().take(alike.max(NEAREST)) {
-        let warning = if *cosine > ALIKE { "  ! the pack can hardly tell these apart; word them differently" } else { "" };
+        let warning = if *cosine > ALIKE {
+            "  ! the pack can hardly tell these apart; word them differently"
+        } else {
+            ""
+        };
         writeln!(text, "  {cosine:.2}  {a} / {b}{warning}")?;
     }
     Ok(text)
@@ -223,23 +238,33 @@ mod tests {
     fn the_table_is_sorted_and_aligned() {
         let actions = [action("wave", "waving"), action("fall", "stürzt")];
         let scored = Scored::new(Path::new("a.jpg"), &actions, &[0.25, 0.5]);
-        let full = |n: usize| "█".repeat(n) + &" ".repeat(BAR - n);
+        let bar = |n: usize| "█".repeat(n) + &" ".repeat(BAR - n);
         let expected = format!(
             "a.jpg\n  stürzt           {}   50.0 %\n  waving           {}   25.0 %\n  (none of these)  {}   25.0 %\n",
-            full(12),
-            full(6),
-            full(6)
+            bar(12),
+            bar(6),
+            bar(6)
         );
         assert_eq!(scored.table(), expected);
+        let long = [action("long", &"ä".repeat(LABEL + 1)), action("just", &"ö".repeat(LABEL))];
+        let table = Scored::new(Path::new("a.jpg"), &long, &[0.5, 0.5]).table();
+        let labels = [format!("  {}…  ", "ä".repeat(LABEL - 1)), format!("  {}  ", "ö".repeat(LABEL))];
+        assert!(labels.iter().all(|label| table.contains(label)), "{table}");
         let certain = Scored::new(Path::new("a.jpg"), &actions[..1], &[1.0]).table();
-        assert_eq!(certain, format!("a.jpg\n  waving  {}  100.0 %\n", full(BAR)), "nothing else is possible");
+        assert_eq!(certain, format!("a.jpg\n  waving  {}  100.0 %\n", bar(BAR)), "nothing else is possible");
         let json = serde_json::to_value(scored.json()).unwrap();
-        assert_eq!(json, serde_json::json!({"image": "a.jpg", "scores": {"wave": 0.25, "fall": 0.5}, "none": 0.25}));
+        assert_eq!(
+            json,
+            serde_json::json!({"image": "a.jpg", "scores": {"wave": 0.25, "fall": 0.5}, "none": 0.25})
+        );
     }
 
     #[test]
     fn what_is_alike_is_pointed_out() {
-        let mut config = Config { actions: vec![action("wave", "waving"), action("greet", "greeting")], ..Config::default() };
+        let mut config = Config {
+            actions: vec![action("wave", "waving"), action("greet", "greeting")],
+            ..Config::default()
+        };
         config.actions[0].against.push("standing".into());
         config.vocabulary.background.push("walking".into());
         let words = crate::vocabulary::Words {
@@ -252,14 +277,24 @@ mod tests {
         let vocabulary = Vocabulary::from_words(&words, None, |sentences| {
             let mut rows = Embeddings::new(2);
             for sentence in sentences {
-                assert!(rows.push_normalised(if sentence.ends_with("ting") { &[1.0, 0.1] } else { &[1.0, 0.0] }) );
+                assert!(rows.push_normalised(if sentence.ends_with("ting") {
+                    &[1.0, 0.15]
+                } else {
+                    &[1.0, 0.0]
+                }));
             }
             Ok(rows)
         })
         .unwrap();
         let text = describe(&config, &vocabulary, "p@1").unwrap();
-        assert!(text.starts_with(&format!("vocabulary {}, read by p@1\n\nwave\n  a person waving\n", vocabulary.id())));
-        assert!(text.contains("  against a person standing\n") && text.contains("(background)\n  a person walking\n"));
+        assert!(text.starts_with(&format!(
+            "vocabulary {}, read by p@1\n\nwave\n  a person waving\n",
+            vocabulary.id()
+        )));
+        assert!(
+            text.contains("  against a person standing\n")
+                && text.contains("(background)\n  a person walking\n")
+        );
         assert!(text.contains("  0.99  wave / greet  ! the pack can hardly tell these apart"), "{text}");
     }
 
@@ -270,10 +305,11 @@ mod tests {
             #[command(flatten)]
             args: Args,
         }
-        let parse = |line: &str| <Cli as clap::Parser>::try_parse_from(line.split(' ')).map(|cli| cli.args.command);
-        let Ok(Command::Score(args)) =
-            parse("x score --action waving falling --action sitting --background standing --image a.jpg b.png --template {}!")
-        else {
+        let parse =
+            |line: &str| <Cli as clap::Parser>::try_parse_from(line.split(' ')).map(|cli| cli.args.command);
+        let Ok(Command::Score(args)) = parse(
+            "x score --action waving falling --action sitting --background standing --image a.jpg b.png --template {}!",
+        ) else {
             panic!("should parse")
         };
         assert_eq!(args.images, [Path::new("a.jpg"), Path::new("b.png")]);

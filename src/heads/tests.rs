@@ -17,7 +17,7 @@ impl Rows {
     /// A vocabulary whose phrases are the names of their rows.
     fn vocabulary(&self) -> Vocabulary {
         let phrase = |row: &Vec<f32>| format!("{row:?}");
-        let actions: Vec<_> = self.actions.iter().enumerate().map(|(index, row)| Action {
+        let actions = self.actions.iter().enumerate().map(|(index, row)| Action {
             name: format!("action-{index}"),
             phrases: vec![phrase(row)],
             against: self.against.get(index).into_iter().flatten().map(phrase).collect(),

@@ -186,7 +186,8 @@ fn a_tokenizer_of_garbage_is_an_error() {
         assert!(matches!(result, Err(ClipError::Tokenizer { .. })));
     }
     let (session, _) = squares(&ALL, Pooling::Mean, None);
-    assert!(tower(session, 1, Pooling::Mean).is_err(), "no room for the marks at both ends");
+    let error = tower(session, 2, Pooling::Mean).err().unwrap().to_string();
+    assert!(error.contains("text.context = 2 leaves no room beside 2 marks"), "{error}");
 }
 
 /// What Python made of a text; see `fixtures/make.py`.
