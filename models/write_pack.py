@@ -17,8 +17,8 @@ logit_scale = {logit_scale}
 
 [image]
 size = [{size}, {size}]
-mean = [0.498, 0.498, 0.498]
-std = [0.502, 0.502, 0.502]
+mean = [0.49804, 0.49804, 0.49804]
+std = [0.50196, 0.50196, 0.50196]
 resize = "bilinear"
 files = {{ cpu = "image.int8.onnx" }}
 
