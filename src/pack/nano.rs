@@ -15,14 +15,14 @@ pub const FILES: Option<EmbeddedFiles> = Some(&[
 #[cfg(not(feature = "nano"))]
 pub const FILES: Option<EmbeddedFiles> = None;
 
-/// CLIP's tokenizer, for packs that are made here.
+/// CLIP's tokenizer, for packs that are made here: `tokenizer.json`.
 #[cfg(feature = "nano")]
 pub fn clip_tokenizer() -> std::io::Result<Vec<u8>> {
+    use std::io::Read;
     let packed: &[u8] = include_bytes!("../../models/clip/tokenizer.json.zst");
-    let mut tokenizer = Vec::new();
-    let mut decoder = ruzstd::decoding::StreamingDecoder::new(packed).map_err(std::io::Error::other)?;
-    std::io::Read::read_to_end(&mut decoder, &mut tokenizer)?;
-    Ok(tokenizer)
+    let mut json = Vec::new();
+    ruzstd::decoding::StreamingDecoder::new(packed).map_err(std::io::Error::other)?.read_to_end(&mut json)?;
+    Ok(json)
 }
 
 #[cfg(not(feature = "nano"))]
