@@ -44,7 +44,10 @@ impl<F: FnMut(&mut [f32]) + Send> Session for Puppet<F> {
         outputs.resize_with(1, Tensor::default);
         let output = &mut outputs[0];
         output.shape.clear();
-        output.shape.extend(if *batch == rows { &[rows, self.columns][..] } else { &[1, rows, self.columns][..] });
+        if rows != *batch {
+            output.shape.push(1);
+        }
+        output.shape.extend([rows, self.columns]);
         output.data.clear();
         output.data.resize(rows * self.columns, 0.0);
         (self.fill)(&mut output.data);

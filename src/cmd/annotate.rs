@@ -23,7 +23,8 @@ pub struct Annotator {
 impl Annotator {
     /// Starts a video of `fps` frames a second.
     pub fn create(path: &Path, fps: f64) -> anyhow::Result<Self> {
-        let video = AviWriter::create(path, fps).with_context(|| format!("cannot write {}", path.display()))?;
+        let video =
+            AviWriter::create(path, fps).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(Self { video, canvas: Canvas::default(), best: Canvas::default(), best_score: -1.0 })
     }
 
@@ -43,7 +44,12 @@ impl Annotator {
             telling += ranked.first().map_or(0.0, |(_, score)| *score);
             let lines: Vec<_> = ranked.iter().map(|(name, p)| format!("{name} {:.0}%", p * 100.0)).collect();
             let highlighted = seen.view.is_open(track.id);
-            self.canvas.draw_person(&Annotation { rect: track.rect, id: track.id, lines: &lines, highlighted });
+            self.canvas.draw_person(&Annotation {
+                rect: track.rect,
+                id: track.id,
+                lines: &lines,
+                highlighted,
+            });
         }
         if telling > self.best_score {
             self.best_score = telling;

@@ -65,7 +65,9 @@ pub fn nanodet(
 ) -> Result<(), String> {
     for cells in grid.strides() {
         let of = |columns: usize| {
-            outputs.iter().find(|o| o.shape.ends_with(&[cells.len(), columns]) && o.data.len() == cells.len() * columns)
+            outputs
+                .iter()
+                .find(|o| o.shape.ends_with(&[cells.len(), columns]) && o.data.len() == cells.len() * columns)
         };
         let (Some(scores), Some(sides)) = (of(CLASSES), of(4 * BINS)) else {
             return Err(format!("[{0}, {CLASSES}] and [{0}, {1}] for each stride", cells.len(), 4 * BINS));
@@ -110,7 +112,12 @@ pub fn yolox(
         }
         let (x, y) = ((x + column) * stride, (y + row) * stride);
         let (width, height) = (width.exp() * stride, height.exp() * stride);
-        push(out, class, score, Rect::new(x - width / 2.0, y - height / 2.0, x + width / 2.0, y + height / 2.0));
+        push(
+            out,
+            class,
+            score,
+            Rect::new(x - width / 2.0, y - height / 2.0, x + width / 2.0, y + height / 2.0),
+        );
     }
     Ok(())
 }

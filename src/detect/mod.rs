@@ -103,7 +103,12 @@ pub struct Detector {
 
 impl Detector {
     /// Loads the pack's detector.
-    pub fn open(pack: &Pack, engine: &dyn Engine, options: Options, config: &Config) -> Result<Self, DetectError> {
+    pub fn open(
+        pack: &Pack,
+        engine: &dyn Engine,
+        options: Options,
+        config: &Config,
+    ) -> Result<Self, DetectError> {
         let session = pack.load(Role::Detector, engine, options)?;
         Self::new(session, Spec::from_pack(pack)?, &config.detector, config.tracker.low_threshold)
     }

@@ -30,11 +30,12 @@ mod tests {
     use crate::frame::Rect;
 
     fn detections() -> impl Strategy<Value = Vec<Detection>> {
-        let one = (0u16..3, 0u8..20, 0u8..60, 0u8..60, 1u8..40, 1u8..40).prop_map(|(class, score, x, y, w, h)| {
-            let (x, y) = (f32::from(x), f32::from(y));
-            let rect = Rect::new(x, y, x + f32::from(w), y + f32::from(h));
-            Detection { class, score: f32::from(score) / 20.0, rect }
-        });
+        let one =
+            (0u16..3, 0u8..20, 0u8..60, 0u8..60, 1u8..40, 1u8..40).prop_map(|(class, score, x, y, w, h)| {
+                let (x, y) = (f32::from(x), f32::from(y));
+                let rect = Rect::new(x, y, x + f32::from(w), y + f32::from(h));
+                Detection { class, score: f32::from(score) / 20.0, rect }
+            });
         prop::collection::vec(one, 0..40)
     }
 

@@ -133,12 +133,15 @@ impl Canvas {
     /// A filled box of text near `wanted`: inside the frame, and moved down past text that is there already.
     fn plate(&mut self, wanted: Point, lines: &[&str], colour: Rgb888) {
         let size = self.plate_size(lines);
-        let limit = Point::new(self.width as i32 - size.width as i32, self.height as i32 - size.height as i32);
+        let limit =
+            Point::new(self.width as i32 - size.width as i32, self.height as i32 - size.height as i32);
         let within = |p: Point| Point::new(p.x.clamp(0, limit.x.max(0)), p.y.clamp(0, limit.y.max(0)));
         let mut plate = Rectangle::new(within(wanted), size);
         // Each step passes one plate; more steps than plates would only go round.
         for _ in 0..self.plates.len() {
-            let Some(taken) = self.plates.iter().find(|p| !p.intersection(&plate).is_zero_sized()) else { break };
+            let Some(taken) = self.plates.iter().find(|p| !p.intersection(&plate).is_zero_sized()) else {
+                break;
+            };
             let below = taken.top_left.y + taken.size.height as i32 + 1;
             plate.top_left = within(Point::new(plate.top_left.x, below));
         }

@@ -74,7 +74,8 @@ impl Tracker {
             person.matched = false;
         }
         self.detections.clear();
-        self.detections.extend(persons.iter().filter(|d| d.score >= self.settings.low_threshold.min(self.high)));
+        self.detections
+            .extend(persons.iter().filter(|d| d.score >= self.settings.low_threshold.min(self.high)));
         // Best first, so that neither matches nor new ids depend on the order in which detections came.
         self.detections.sort_unstable_by(|a, b| {
             let position = |d: &Detection| [d.rect.x1, d.rect.y1, d.rect.x2, d.rect.y2].map(f32::to_bits);
@@ -204,7 +205,8 @@ mod tests {
         let mut tracker = tracker();
         for step in 0..20 {
             let score = if step < 3 { 0.9 } else { 0.25 };
-            tracker.update(at(step as f32 * 0.1), &[person(step as f32, 0.0, score), person(300.0, 0.0, 0.25)]);
+            tracker
+                .update(at(step as f32 * 0.1), &[person(step as f32, 0.0, score), person(300.0, 0.0, 0.25)]);
         }
         assert_eq!(ids(&tracker), [1]);
     }
