@@ -163,6 +163,7 @@ fn open_device(camera: &config::Camera, _: Arc<dyn Clock>, _: Stop) -> Result<Bo
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Device,
+    /// A live stream.
     Url,
     Folder,
     Mjpeg,
@@ -173,6 +174,9 @@ enum Kind {
 
 impl Kind {
     fn of(name: &str) -> Result<Self, CameraError> {
+        if name.starts_with("file://") {
+            return Ok(Self::Video);
+        }
         if ffmpeg::is_url(name) {
             return Ok(Self::Url);
         }

@@ -1,8 +1,9 @@
 //! Cameras of the kernel: Video4Linux 2, single-planar, memory-mapped streaming.
 //!
-//! Which of a device's formats is taken is decided by [`choose`], apart from any device.
+//! Which of a device's formats is taken is decided in [`offer`], apart from any device.
 
-use std::fmt;
+mod offer;
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +11,6 @@ use std::time::Duration;
 use rustix::io::Errno;
 use v4l::buffer::{Flags, Metadata, Type};
 use v4l::format::{Colorspace, Quantization};
-use v4l::frameinterval::FrameIntervalEnum;
-use v4l::framesize::FrameSizeEnum;
 use v4l::io::mmap::Stream;
 use v4l::io::traits::{CaptureStream, Stream as _};
 use v4l::video::Capture;
@@ -21,117 +20,13 @@ use v4l::{Format, FourCC, Fraction};
 use super::{CameraError, MAX_PIXELS, MAX_SIDE, SLICE, Source, SourceInfo, Stop, jpeg};
 use crate::clock::{Clock, FrameTime};
 use crate::config;
-use crate::frame::{Colour, Frame, Packed, Picture, PixelFormat, Plane};
+use crate::frame::{Colour, Frame, Picture, PixelFormat, Plane};
+use offer::{FORMATS, Known, Pixels, choose, listed, offers, rate};
 
 /// Buffers asked of the driver: one is being read, the others are being filled.
 const BUFFERS: u32 = 4;
 /// A camera that is silent for so long has failed.
 const STALLED: Duration = Duration::from_secs(5);
-/// Frames a second that a format must reach to be taken before a compressed one, where none are asked for.
-const ENOUGH_FPS: f64 = 15.0;
-
-/// How the driver's pixels become a picture's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pixels {
-    /// The driver's buffer is a picture as it is.
-    Planes(PixelFormat),
-    Packed(Packed),
-    Jpeg,
-}
-
-/// The formats that are understood, best first: least to copy and to compute, then compressed.
-const FORMATS: [(&[u8; 4], Pixels); 9] = [
-    (b"NV12", Pixels::Planes(PixelFormat::Nv12)),
-    (b"NV21", Pixels::Planes(PixelFormat::Nv21)),
-    (b"YU12", Pixels::Planes(PixelFormat::I420)),
-    (b"YUYV", Pixels::Packed(Packed::Yuyv)),
-    (b"UYVY", Pixels::Packed(Packed::Uyvy)),
-    (b"RGB3", Pixels::Planes(PixelFormat::Rgb24)),
-    (b"BGR3", Pixels::Planes(PixelFormat::Bgr24)),
-    (b"GREY", Pixels::Planes(PixelFormat::Grey)),
-    (b"MJPG", Pixels::Jpeg),
-];
-
-/// One thing a device can do.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Offer {
-    format: [u8; 4],
-    width: u32,
-    height: u32,
-    /// The highest rate at this size, if the driver says.
-    fps: Option<f64>,
-}
-
-impl fmt::Display for Offer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}x{}", String::from_utf8_lossy(&self.format), self.width, self.height)?;
-        self.fps.map_or(Ok(()), |fps| write!(f, " at {fps:.4}"))
-    }
-}
-
-impl Offer {
-    /// Its place in [`FORMATS`].
-    fn rank(&self) -> Option<usize> {
-        FORMATS.iter().position(|(format, _)| **format == self.format)
-    }
-}
-
-/// The offer to take for `size` (exactly) and `fps` (at least, if any offer has them): the best format that is fast
-/// enough, else the fastest.
-fn choose(offers: &[Offer], size: [u32; 2], fps: Option<f64>) -> Option<(Offer, Pixels)> {
-    let fitting = offers.iter().filter(|offer| [offer.width, offer.height] == size);
-    // A driver that says 29.97 does for 30; one that says nothing is believed.
-    let enough = fps.unwrap_or(ENOUGH_FPS) * 0.99;
-    let reached = |offer: &Offer| offer.fps.map_or(enough, |fps| fps.min(enough));
-    let best = fitting.filter_map(|offer| Some((offer, offer.rank()?)));
-    let (offer, rank) = best.max_by(|(a, i), (b, j)| reached(a).total_cmp(&reached(b)).then(j.cmp(i)))?;
-    Some((*offer, FORMATS[rank].1))
-}
-
-/// Asks the device for all that it offers. Where it takes any size within bounds, for `size`.
-fn offers(device: &v4l::Device, size: [u32; 2]) -> io::Result<Vec<Offer>> {
-    let mut offers = Vec::new();
-    for description in device.enum_formats()? {
-        let fourcc = description.fourcc;
-        // Not every driver enumerates sizes; then the one asked for is tried.
-        let sizes = device.enum_framesizes(fourcc).unwrap_or_default();
-        let mut all: Vec<[u32; 2]> = sizes
-            .iter()
-            .map(|offered| match &offered.size {
-                FrameSizeEnum::Discrete(one) => [one.width, one.height],
-                FrameSizeEnum::Stepwise(range) => {
-                    let fit = |asked: u32, min: u32, max: u32, step: u32| {
-                        let asked = asked.clamp(min, max.max(min));
-                        asked - (asked - min) % step.max(1)
-                    };
-                    [
-                        fit(size[0], range.min_width, range.max_width, range.step_width),
-                        fit(size[1], range.min_height, range.max_height, range.step_height),
-                    ]
-                }
-            })
-            .collect();
-        if all.is_empty() {
-            all.push(size);
-        }
-        for [width, height] in all {
-            let intervals = device.enum_frameintervals(fourcc, width, height).unwrap_or_default();
-            let rates = intervals.iter().filter_map(|offered| match &offered.interval {
-                FrameIntervalEnum::Discrete(interval) => rate(*interval),
-                FrameIntervalEnum::Stepwise(range) => rate(range.min),
-            });
-            offers.push(Offer { format: fourcc.repr, width, height, fps: rates.reduce(f64::max) });
-        }
-    }
-    Ok(offers)
-}
-
-/// Frames a second.
-fn rate(interval: Fraction) -> Option<f64> {
-    let fps = f64::from(interval.denominator) / f64::from(interval.numerator);
-    (fps.is_finite() && fps > 0.0).then_some(fps)
-}
-
 /// The colours of YUV, from what the driver says or what the kernel's documentation makes of its silence.
 fn colour(format: &Format) -> Colour {
     Colour {
@@ -161,6 +56,16 @@ pub(super) struct Device {
 
 impl Device {
     pub fn open(camera: &config::Camera, clock: Arc<dyn Clock>, stop: Stop) -> Result<Self, CameraError> {
+        Self::open_in(&FORMATS, camera, clock, stop)
+    }
+
+    /// Opens it in the best of `formats`.
+    fn open_in(
+        formats: &[Known],
+        camera: &config::Camera,
+        clock: Arc<dyn Clock>,
+        stop: Stop,
+    ) -> Result<Self, CameraError> {
         let name = camera.source.clone();
         let fail = |what: &str, error: io::Error| CameraError::Device {
             name: name.clone(),
@@ -169,10 +74,10 @@ impl Device {
                     format!("{what}: another program is using it")
                 }
                 Some(code) if code == Errno::NOTTY.raw_os_error() => {
-                    format!("{what}: it is no capture device")
+                    format!("{what}: it is no capture device with one plane")
                 }
                 Some(code) if code == Errno::INVAL.raw_os_error() => {
-                    format!("{what}: refused; is it a device that captures, with one plane?")
+                    format!("{what}: refused; is it a capture device with one plane?")
                 }
                 Some(code) if code == Errno::ACCESS.raw_os_error() => {
                     format!("{what}: {error}; is the user in the group `video`?")
@@ -185,13 +90,10 @@ impl Device {
         let current = device.format().map_err(|error| fail("format", error))?;
         let size = camera.size.unwrap_or([current.width, current.height]);
         let offers = offers(&device, size).map_err(|error| fail("formats", error))?;
-        let mismatch = |reason: String| CameraError::Format {
-            name: name.clone(),
-            reason,
-            offers: offers.iter().map(Offer::to_string).collect::<Vec<_>>().join(", "),
-        };
+        let mismatch =
+            |reason: String| CameraError::Format { name: name.clone(), reason, offers: listed(&offers) };
         let [width, height] = size;
-        let (offer, pixels) = choose(&offers, size, camera.fps).ok_or_else(|| {
+        let (offer, pixels) = choose(formats, &offers, size, camera.fps).ok_or_else(|| {
             mismatch(format!("{width}x{height} in a format that is understood is not offered"))
         })?;
 
@@ -350,5 +252,100 @@ fn planes(format: PixelFormat, stride: usize, height: usize) -> [Plane; 3] {
             [luma, Plane { offset: second, stride: half }, Plane { offset: third, stride: half }]
         }
         _ => [luma, Plane::default(), Plane::default()],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use v4l::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn drivers_buffers_become_pictures() {
+        let mut picture = Picture::new(PixelFormat::Grey, 0, 0);
+        for (fourcc, pixels) in FORMATS.iter().filter(|(_, pixels)| *pixels != Pixels::Jpeg) {
+            // Rows with 6 bytes to spare, and an odd height.
+            let (stride, rows) = match *fourcc {
+                b"NV12" | b"NV21" | b"YU12" => (8 + 8, 5 + 3),
+                b"YUYV" | b"UYVY" => (16 + 6, 5),
+                b"RGB3" | b"BGR3" => (24 + 6, 5),
+                _ => (8 + 6, 5),
+            };
+            let driver = Format { stride, ..Format::new(8, 5, FourCC::new(fourcc)) };
+            let bytes = vec![7; stride as usize * rows];
+            fill(&mut picture, &bytes, *pixels, &driver).unwrap();
+            assert_eq!((picture.width, picture.height), (8, 5));
+            assert_eq!(picture.check(), Ok(()), "{fourcc:?}");
+            let short = fill(&mut picture, &bytes[..40], *pixels, &driver).unwrap_err();
+            assert!(short.contains("8x5"), "{short}");
+        }
+        let mut jpeg = Vec::new();
+        let encoder = jpeg_encoder::Encoder::new(&mut jpeg, 90);
+        encoder.encode(&[100; 8 * 5 * 3], 8, 5, jpeg_encoder::ColorType::Rgb).unwrap();
+        // Drivers pad their buffers.
+        jpeg.extend_from_slice(&[0; 100]);
+        fill(&mut picture, &jpeg, Pixels::Jpeg, &Format::new(8, 5, FourCC::new(b"MJPG"))).unwrap();
+        assert_eq!(picture.format, PixelFormat::Rgb24);
+    }
+
+    #[test]
+    fn frames_are_dated_by_the_driver_if_its_clock_is_ours() {
+        let now = FrameTime {
+            monotonic: Duration::from_millis(90_500),
+            utc: jiff::Timestamp::from_second(1_000).unwrap(),
+        };
+        let at = |flags, sec, usec| {
+            let timestamp = Timestamp { sec, usec };
+            captured(&Metadata { flags, timestamp, ..Default::default() }, now)
+        };
+        let time = at(Flags::TIMESTAMP_MONOTONIC, 90, 400_000);
+        assert_eq!(time.monotonic, Duration::from_millis(90_400));
+        assert_eq!(time.utc, jiff::Timestamp::from_millisecond(999_900).unwrap());
+        // Another clock, a time to come, and no time at all.
+        assert_eq!(at(Flags::TIMESTAMP_COPY, 90, 400_000), now);
+        assert_eq!(at(Flags::TIMESTAMP_MONOTONIC, 91, 0), now);
+        assert_eq!(at(Flags::TIMESTAMP_MONOTONIC, 0, 0), now);
+    }
+
+    /// Against a real driver, in every format that it has at the size it is set to. Run by hand or on a bench:
+    /// `WATCHWORD_TEST_DEVICE=/dev/video0 cargo test -- --ignored --nocapture a_device`.
+    #[test]
+    #[ignore = "needs a camera, and WATCHWORD_TEST_DEVICE to name it"]
+    fn a_device_gives_frames_in_every_format() {
+        let source = std::env::var("WATCHWORD_TEST_DEVICE").expect("WATCHWORD_TEST_DEVICE");
+        let camera = config::Camera { source, ..Default::default() };
+        let mut first: Option<[u64; 3]> = None;
+        for known in FORMATS {
+            let (stop, clock) = (Stop::new(), Arc::new(crate::clock::SystemClock));
+            let mut device = match Device::open_in(&[known], &camera, clock, stop.clone()) {
+                Ok(device) => device,
+                Err(CameraError::Format { .. }) => continue,
+                Err(error) => panic!("{error}"),
+            };
+            println!("{:?}", device.info());
+            let (mut frame, mut rgb, mut last) = (Frame::default(), Vec::new(), None);
+            for _ in 0..10 {
+                assert!(device.read(&mut frame).unwrap());
+                assert_eq!(
+                    (frame.picture.width, frame.picture.height),
+                    (device.info.width, device.info.height)
+                );
+                let now = (frame.sequence, frame.time.monotonic);
+                assert!(last.is_none_or(|last: (u64, Duration)| last.0 < now.0 && last.1 < now.1));
+                last = Some(now);
+            }
+            frame.picture.to_rgb(&mut rgb);
+            let sum = |c: usize| rgb.iter().skip(c).step_by(3).map(|v| u64::from(*v)).sum::<u64>();
+            let means = [0, 1, 2].map(|c| sum(c) * 3 / rgb.len() as u64);
+            println!("{} {:?} means {means:?}", frame.sequence, frame.time);
+            if known.1 != Pixels::Planes(PixelFormat::Grey) {
+                let first = first.get_or_insert(means);
+                assert!(first.iter().zip(means).all(|(a, b)| a.abs_diff(b) <= 3), "{first:?} {means:?}");
+            }
+            stop.set();
+            assert!(matches!(device.read(&mut frame), Err(CameraError::Stopped)));
+        }
+        assert!(first.is_some(), "no format that is understood");
     }
 }
