@@ -36,7 +36,7 @@ size = [416, 416]
 classes = "coco"
 person = 0
 channels = "bgr"
-resize = "stretch"
+resize = "pad"
 mean = [103.53, 116.28, 123.675]
 std = [57.375, 57.12, 58.395]
 files = {{ cpu = "detector.int8.onnx" }}

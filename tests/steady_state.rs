@@ -8,11 +8,10 @@ use std::time::Duration;
 use watchword::clip::{Embeddings, ImageTower};
 use watchword::clock::FrameTime;
 use watchword::config::{self, Config};
-use watchword::detect::{Detector, Spec};
+use watchword::detect::{Detector, Kind, Spec};
 use watchword::engine::{Element, EngineError, Input, Port, Session, Tensor};
-use watchword::frame::{Filter, Fit, Frame, Layout, Picture, PixelFormat};
+use watchword::frame::{Filter, Frame, Layout, Picture, PixelFormat};
 use watchword::heads::Scorer;
-use watchword::pack::manifest::DetectorKind;
 use watchword::pipeline::{Arrival, Delivery, Mailbox, Networks, View};
 use watchword::vocabulary::{Vocabulary, Words};
 
@@ -44,10 +43,7 @@ impl<F: FnMut(&mut [f32]) + Send> Session for Puppet<F> {
         outputs.resize_with(1, Tensor::default);
         let output = &mut outputs[0];
         output.shape.clear();
-        if rows != *batch {
-            output.shape.push(1);
-        }
-        output.shape.extend([rows, self.columns]);
+        output.shape.extend_from_slice(&[1, rows, self.columns][usize::from(*batch == rows)..]);
         output.data.clear();
         output.data.resize(rows * self.columns, 0.0);
         (self.fill)(&mut output.data);
@@ -85,16 +81,7 @@ fn networks(config: &Config) -> Networks {
         rows: |_| CELLS,
         fill: walkers(),
     };
-    let layout = Layout {
-        width: SIDE,
-        height: SIDE,
-        mean: [0.0; 3],
-        std: [1.0; 3],
-        bgr: true,
-        filter: Filter::Bilinear,
-        fill: 114.0,
-    };
-    let spec = Spec { kind: DetectorKind::Yolox, layout, fit: Fit::PadTopLeft, person: 0 };
+    let spec = Spec::new("puppet", Kind::Yolox, SIDE, SIDE);
     let detector =
         Detector::new(Box::new(detector), spec, &config.detector, config.tracker.low_threshold).unwrap();
 
@@ -105,7 +92,15 @@ fn networks(config: &Config) -> Networks {
         rows: |batch| batch,
         fill: |data: &mut [f32]| data.iter_mut().enumerate().for_each(|(i, x)| *x = 1.0 + (i % 7) as f32),
     };
-    let layout = Layout { width: 224, height: 224, bgr: false, filter: Filter::Bicubic, ..layout };
+    let layout = Layout {
+        width: 224,
+        height: 224,
+        mean: [0.0; 3],
+        std: [1.0; 3],
+        bgr: false,
+        filter: Filter::Bicubic,
+        fill: 114.0,
+    };
     let tower = ImageTower::new("puppet".into(), Box::new(tower), layout, WIDTH).unwrap();
     Networks::new(detector, tower, Scorer::new(config.scoring.heads, 10.0), config.scoring.crop)
 }

@@ -52,7 +52,7 @@ pub struct Detector {
 
 impl Default for Detector {
     fn default() -> Self {
-        Self { person_threshold: 0.4, object_threshold: 0.4, nms_iou: 0.6, max_persons: 25, max_objects: 25 }
+        Self { person_threshold: 0.45, object_threshold: 0.4, nms_iou: 0.5, max_persons: 25, max_objects: 25 }
     }
 }
 
@@ -72,7 +72,7 @@ pub struct Tracker {
 
 impl Default for Tracker {
     fn default() -> Self {
-        Self { low_threshold: 0.2, match_iou: 0.2, confirm: 2, max_lost: Span::from_secs_f64(2.0) }
+        Self { low_threshold: 0.2, match_iou: 0.2, confirm: 3, max_lost: Span::from_secs_f64(2.0) }
     }
 }
 

@@ -1,8 +1,8 @@
-//! The classes of COCO (Lin et al. 2014) in the order in which detectors trained on it count them.
+//! The 80 classes of COCO (Lin et al. 2014) in the order in which detectors count them.
 
-/// Names by index.
+/// Names by class; 0 is a person.
 #[rustfmt::skip]
-pub const CLASSES: [&str; 80] = [
+pub const COCO: [&str; 80] = [
     "person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat", "traffic light",
     "fire hydrant", "stop sign", "parking meter", "bench", "bird", "cat", "dog", "horse", "sheep", "cow", "elephant",
     "bear", "zebra", "giraffe", "backpack", "umbrella", "handbag", "tie", "suitcase", "frisbee", "skis", "snowboard",
