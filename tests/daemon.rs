@@ -204,7 +204,11 @@ fn the_demo_shows_what_it_claims() {
     );
     assert_eq!(summary["undelivered"], 0);
     let events = summary["events"].as_object().unwrap();
-    assert_eq!(events.keys().collect::<Vec<_>>(), ["on_the_lawn", "on_the_road"], "and nothing else: {summary}");
+    assert_eq!(
+        events.keys().collect::<Vec<_>>(),
+        ["on_the_lawn", "on_the_road"],
+        "and nothing else: {summary}"
+    );
     for file in ["annotated.avi", "annotated.jpg"] {
         assert!(folder.path().join(file).metadata().unwrap().len() > 10_000, "{file}");
     }
