@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use watchword::camera::{self, Source, Stop};
 use watchword::clock::SystemClock;
