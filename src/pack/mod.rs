@@ -123,7 +123,12 @@ impl Pack {
     }
 
     /// Loads the model of `role`, and checks its inputs and outputs against the manifest.
-    pub fn load(&self, role: Role, engine: &dyn Engine, options: Options) -> Result<Box<dyn Session>, PackError> {
+    pub fn load(
+        &self,
+        role: Role,
+        engine: &dyn Engine,
+        options: Options,
+    ) -> Result<Box<dyn Session>, PackError> {
         let session = engine.load(&self.model(role, engine.name())?, options)?;
         self.check_shapes(role, session.inputs(), session.outputs()).map_err(|reason| PackError::Shape {
             pack: self.identity(),
