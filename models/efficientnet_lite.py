@@ -6,12 +6,11 @@ is folded into the convolutions, TensorFlow's SAME padding becomes explicit pads
 
 import numpy as np
 import torch
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 # repeats, kernel, stride, expansion, output channels of EfficientNet-B0
 STAGES = [(1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112), (4, 5, 2, 6, 192), (1, 3, 1, 6, 320)]
 SCALING = {"lite0": (1.0, 1.0), "lite2": (1.1, 1.2)}  # width, depth
-MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 BN_EPSILON = 1e-3
 
 
@@ -82,16 +81,3 @@ class Features:
         x, size = self.conv(x, size, "_conv_head", "_bn1")
         x = g.emit("GlobalAveragePool", [x], self.prefix + "pool")
         return g.emit("Flatten", [x], self.prefix + "features")
-
-
-def features_model(checkpoint, variant, size):
-    """pixel_values [N, 3, size, size] -> features [N, 1280]; also the classifier's weights and biases."""
-    graph = Graph()
-    features = Features(graph, checkpoint)
-    output = features("pixel_values", size, variant)
-    model = graph.model(
-        "efficientnet_" + variant,
-        [helper.make_tensor_value_info("pixel_values", TensorProto.FLOAT, ["N", 3, size, size])],
-        [helper.make_tensor_value_info(output, TensorProto.FLOAT, ["N", 1280])],
-    )
-    return model, features.weights["_fc.weight"], features.weights["_fc.bias"]

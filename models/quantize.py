@@ -4,7 +4,10 @@ An engine folds the DequantizeLinear away when it loads the model and then compu
 of the size and the arithmetic is as fast and nearly as exact as before.
 """
 
+import sys
+
 import numpy as np
+import onnx
 from onnx import helper, numpy_helper
 
 SMALLEST = 1024  # weights with fewer values stay f32
@@ -52,3 +55,13 @@ def weights_to_int8(model):
     for node in reversed(dequantize):
         graph.node.insert(0, node)
     return model
+
+
+def main(source, target):
+    model = weights_to_int8(onnx.load(source))
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, target)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -17,8 +17,8 @@ logit_scale = {logit_scale}
 
 [image]
 size = [{size}, {size}]
-mean = [0.498, 0.498, 0.498]
-std = [0.502, 0.502, 0.502]
+mean = [0.49804, 0.49804, 0.49804]
+std = [0.50196, 0.50196, 0.50196]
 resize = "bilinear"
 files = {{ cpu = "image.int8.onnx" }}
 
@@ -36,7 +36,7 @@ size = [416, 416]
 classes = "coco"
 person = 0
 channels = "bgr"
-resize = "stretch"
+resize = "pad"
 mean = [103.53, 116.28, 123.675]
 std = [57.375, 57.12, 58.395]
 files = {{ cpu = "detector.int8.onnx" }}

@@ -2,9 +2,19 @@
 //!
 //! Knows pixel formats, strides and geometry; has never heard of a device, a network or a person.
 
+mod convert;
+mod picture;
+mod place;
 mod rect;
+mod taps;
+#[cfg(test)]
+mod tests;
 
+pub use convert::{Converter, Layout};
+pub use picture::{Packed, PictureError};
+pub use place::{Fit, Placement};
 pub use rect::Rect;
+pub use taps::Filter;
 
 use crate::clock::FrameTime;
 

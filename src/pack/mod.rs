@@ -7,7 +7,7 @@ pub mod architecture;
 mod archive;
 mod files;
 mod make;
-mod manifest;
+pub mod manifest;
 mod nano;
 #[cfg(test)]
 mod tests;
@@ -197,13 +197,14 @@ impl Pack {
         } else if size.is_some() {
             return Err(format!("takes {} inputs instead of one picture", inputs.len()));
         }
-        if let (Role::Image | Role::Text, [output, ..]) = (role, outputs) {
-            let expected = self.manifest.embedding.width;
-            if let Some(Some(width)) = output.shape.last()
-                && *width != expected
-            {
-                return Err(format!("output {} is {width} wide, embedding.width is {expected}", output.name));
-            }
+        // Towers are published with more outputs than the one that is wanted.
+        let expected = self.manifest.embedding.width;
+        let wide =
+            |output: &Port| output.shape.last().copied().flatten().is_none_or(|width| width == expected);
+        if role != Role::Detector && !outputs.iter().any(wide) {
+            let found: Vec<_> =
+                outputs.iter().map(|output| format!("{} {:?}", output.name, output.shape)).collect();
+            return Err(format!("output {}: embedding.width is {expected}", found.join(", ")));
         }
         Ok(())
     }

@@ -220,8 +220,8 @@ fn a_model_of_another_pack_is_refused_by_its_shapes() {
             assert!(matches!(error, PackError::Shape { .. }), "{error}");
             assert!(error.to_string().contains(part), "{error}");
         };
-        refused("width = 32", "width = 33", Role::Image, "image_embeds is 32 wide, embedding.width is 33");
-        refused("width = 32", "width = 33", Role::Text, "text_embeds is 32 wide");
+        refused("width = 32", "width = 33", Role::Image, "embedding.width is 33");
+        refused("width = 32", "width = 33", Role::Text, "embedding.width is 33");
         refused("size = [32, 32]", "size = [32, 40]", Role::Image, "size is 32 × 40 × 3");
         refused("", "", Role::Detector, "size is 416 × 416 × 3");
         // A text tower in the place of a detector.

@@ -1,0 +1,57 @@
+//! The conversion alone: a crop of a 640×480 frame to a tower's square, a whole frame to a detector's.
+
+use std::hint::black_box;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use watchword::frame::{Converter, Filter, Fit, Layout, Picture, PixelFormat, Rect};
+
+fn picture(format: PixelFormat) -> Picture {
+    let mut picture = Picture::new(format, 640, 480);
+    for (i, byte) in picture.data.iter_mut().enumerate() {
+        *byte = (i * 31 % 251) as u8;
+    }
+    picture
+}
+
+fn layout(side: usize, filter: Filter) -> Layout {
+    Layout { width: side, height: side, mean: [123.0; 3], std: [58.0; 3], bgr: false, filter, fill: 114.0 }
+}
+
+fn convert(c: &mut Criterion) {
+    let whole = Rect::new(0.0, 0.0, 640.0, 480.0);
+    let person = Rect::new(200.3, 50.1, 360.7, 450.9);
+    let cases = [
+        ("whole to 224 bicubic", 224, Filter::Bicubic, whole, Fit::Stretch),
+        ("whole to 224 bilinear", 224, Filter::Bilinear, whole, Fit::Stretch),
+        ("person to 224 bicubic", 224, Filter::Bicubic, person, Fit::Pad),
+        ("whole to 416 bilinear", 416, Filter::Bilinear, whole, Fit::PadTopLeft),
+    ];
+    for format in [PixelFormat::Nv12, PixelFormat::I422, PixelFormat::Rgb24] {
+        let picture = picture(format);
+        for (name, side, filter, crop, fit) in cases {
+            let mut converter = Converter::new(layout(side, filter));
+            let mut out = vec![0.0; converter.layout().len()];
+            c.bench_function(&format!("{format:?}, {name}"), |b| {
+                b.iter(|| converter.convert(black_box(&picture), black_box(crop), fit, &mut out));
+            });
+        }
+    }
+}
+
+/// Crops never repeat; what the weights of a new one cost on top.
+fn moving(c: &mut Criterion) {
+    let picture = picture(PixelFormat::Nv12);
+    let mut converter = Converter::new(layout(224, Filter::Bicubic));
+    let mut out = vec![0.0; converter.layout().len()];
+    let mut step = 0.0f32;
+    c.bench_function("Nv12, moving person to 224 bicubic", |b| {
+        b.iter(|| {
+            step = (step + 0.37) % 100.0;
+            let crop = Rect::new(200.0 + step, 50.0, 360.0 + step, 450.0 - step / 8.0);
+            converter.convert(black_box(&picture), crop, Fit::Pad, &mut out)
+        });
+    });
+}
+
+criterion_group!(benches, convert, moving);
+criterion_main!(benches);
