@@ -37,10 +37,11 @@ fn write(graph: Graph, path: &Path) {
     graph.write(&mut File::create(path).unwrap()).unwrap();
 }
 
+type Make = fn(&Recipe) -> Graph;
+
 /// The small towers, written to `folder`, and the published models that are there.
 fn cases(folder: &TempDir) -> Vec<Case> {
-    let towers: [(&str, fn(&Recipe) -> Graph); 2] =
-        [("image", Recipe::image_tower), ("text", Recipe::text_tower)];
+    let towers: [(&str, Make); 2] = [("image", Recipe::image_tower), ("text", Recipe::text_tower)];
     let mut cases = Vec::new();
     for (word, precision) in [("f32", Precision::F32), ("int8", Precision::Int8)] {
         let recipe = Recipe { clip: SMALL, precision, seed: 7 };

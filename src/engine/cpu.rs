@@ -79,7 +79,9 @@ fn repaired(bytes: &ModelBytes) -> Result<Vec<u8>, String> {
         }
     };
     let mut model = model.map_err(|error| error.to_string())?;
-    model.graph.as_mut().map(conv_integer::repair);
+    if let Some(graph) = &mut model.graph {
+        conv_integer::repair(graph);
+    }
     model.write_buf().map_err(|error| error.to_string())
 }
 

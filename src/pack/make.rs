@@ -91,7 +91,7 @@ fn write_files(pack: &RandomPack, nano: &Pack, folder: &Path) -> io::Result<Mani
         image: Image {
             size: [clip.picture; 2],
             mean: [0.481_454_66, 0.457_827_5, 0.408_210_73],
-            std: [0.268_629_54, 0.261_302_58, 0.275_777_11],
+            std: [0.268_629_54, 0.261_302_6, 0.275_777_1],
             resize: Filter::Bicubic,
             files: cpu(image),
         },

@@ -239,8 +239,11 @@ fn a_model_of_another_pack_is_refused_by_its_shapes() {
 mod archives {
     use super::*;
 
-    /// A `.tar.zst` of files; names are written as they are, however bad.
-    fn archive(folder: &Path, entries: &[(&str, tar::EntryType, &[u8])]) -> PathBuf {
+    /// A name as it is written, however bad; what it is; what it holds.
+    type Entry<'a> = (&'a str, tar::EntryType, &'a [u8]);
+
+    /// A `.tar.zst` of the entries.
+    fn archive(folder: &Path, entries: &[Entry<'_>]) -> PathBuf {
         let mut builder = tar::Builder::new(Vec::new());
         for (name, kind, bytes) in entries {
             let mut header = tar::Header::new_ustar();
@@ -308,7 +311,7 @@ mod archives {
     fn an_archive_that_leads_elsewhere_is_refused_and_leaves_nothing() {
         let many: Vec<String> = (0..40).map(|index| format!("file{index}")).collect();
         let many: Vec<_> = many.iter().map(|name| (name.as_str(), FILE, &b"x"[..])).collect();
-        let cases: [(&[(&str, tar::EntryType, &[u8])], &str); 8] = [
+        let cases: [(&[Entry<'_>], &str); 8] = [
             (&[("../evil", FILE, b"x")], "would lead out"),
             (&[("a/../../evil", FILE, b"x")], "would lead out"),
             (&[("/tmp/evil", FILE, b"x")], "would lead out"),
