@@ -5,9 +5,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use prost::Message;
 use tempfile::TempDir;
-use tract_onnx::pb;
 use watchword::config::EngineKind;
 use watchword::engine::{Element, EngineError, Input, Model, ModelBytes, Options, Port, Session, Tensor, engine};
 use watchword::pack::architecture::{Clip, Graph, Precision, Recipe, Tower};
@@ -161,6 +159,13 @@ fn assert_agree(what: &str, exact: bool, tolerance: f32, a: &[f32], b: &[f32]) {
     }
 }
 
+/// What sets the first row of two apart from the second. Random towers say much the same of any picture: two embeddings
+/// can point one way although one engine never looked at the picture.
+fn contrast(output: &Tensor) -> Vec<f32> {
+    let (first, second) = output.data.split_at(output.data.len() / 2);
+    first.iter().zip(second).map(|(a, b)| a - b).collect()
+}
+
 #[test]
 fn the_engines_agree() {
     let folder = TempDir::new().unwrap();
@@ -174,6 +179,10 @@ fn the_engines_agree() {
             assert_eq!(of_cpu.name, of_tract.name);
             assert_eq!(a.shape, b.shape);
             assert_agree(&format!("{} {}", case.name, of_cpu.name), case.exact, 1e-3, &a.data, &b.data);
+            if a.shape[0] == 2 {
+                let what = format!("{} {}, between rows", case.name, of_cpu.name);
+                assert_agree(&what, case.exact, 1e-3, &contrast(a), &contrast(b));
+            }
         }
     }
 }
@@ -227,91 +236,40 @@ fn int8_follows_f32() {
         for tower in ["image", "text"] {
             let [exact, rounded] = ["f32", "int8"].map(|word| {
                 let mut session = load(kind, &folder.path().join(format!("{tower}.{word}.onnx")), ONE).unwrap();
-                let fed = feed(&*session, 1);
-                run(&mut *session, &fed)
+                let fed = feed(&*session, 2);
+                run(&mut *session, &fed).remove(0)
             });
-            let cosine = cosine(&exact[0].data, &rounded[0].data);
-            println!("{tower} on {kind:?}: cosine {cosine:.5}");
-            assert!(cosine >= 0.998, "{tower} on {kind:?}: {cosine}");
+            assert_agree(&format!("{tower} on {kind:?}"), false, 0.0, &exact.data, &rounded.data);
+            let cosine = cosine(&contrast(&exact), &contrast(&rounded));
+            println!("{tower} on {kind:?}, between rows: cosine {cosine:.5}");
+            assert!(cosine >= 0.98, "{tower} on {kind:?}: {cosine}");
         }
     }
 }
 
-/// `y = x · w` between quantise/dequantise pairs, and `best`, where y is greatest.
-fn quantised_by_pairs() -> Vec<u8> {
-    use pb::tensor_proto::DataType;
-    let info = |name: &str, element: DataType, sizes: &[i64]| {
-        use pb::tensor_shape_proto::{Dimension, dimension::Value};
-        let dim = |size: &i64| {
-            let value = if *size > 0 { Value::DimValue(*size) } else { Value::DimParam("batch".into()) };
-            Dimension { value: Some(value), ..Dimension::default() }
-        };
-        let shape = Some(pb::TensorShapeProto { dim: sizes.iter().map(dim).collect() });
-        let tensor = pb::type_proto::Tensor { elem_type: element.into(), shape };
-        let value = Some(pb::type_proto::Value::TensorType(tensor));
-        let r#type = Some(pb::TypeProto { value, ..pb::TypeProto::default() });
-        pb::ValueInfoProto { name: name.into(), r#type, ..pb::ValueInfoProto::default() }
-    };
-    let constant = |name: &str, element: DataType, dims: &[i64], raw_data: Vec<u8>| pb::TensorProto {
-        name: name.into(),
-        data_type: element.into(),
-        dims: dims.to_vec(),
-        raw_data,
-        ..pb::TensorProto::default()
-    };
-    let node = |op: &str, inputs: &[&str], output: &str| pb::NodeProto {
-        op_type: op.into(),
-        name: output.into(),
-        input: inputs.iter().map(|name| (*name).into()).collect(),
-        output: vec![output.into()],
-        ..pb::NodeProto::default()
-    };
-    let integer = |name: &str, i: i64| {
-        let r#type = pb::attribute_proto::AttributeType::Int.into();
-        pb::AttributeProto { name: name.into(), r#type, i, ..pb::AttributeProto::default() }
-    };
-    let best = pb::NodeProto {
-        attribute: vec![integer("axis", 1), integer("keepdims", 0)],
-        ..node("ArgMax", &["y"], "best")
-    };
-    let graph = pb::GraphProto {
-        name: "pairs".into(),
-        node: vec![
-            node("QuantizeLinear", &["x", "half", "middle"], "xq"),
-            node("DequantizeLinear", &["xq", "half", "middle"], "xd"),
-            node("DequantizeLinear", &["w", "half", "zero"], "wd"),
-            node("MatMul", &["xd", "wd"], "y"),
-            best,
-        ],
-        initializer: vec![
-            constant("half", DataType::Float, &[], 0.5_f32.to_le_bytes().to_vec()),
-            constant("middle", DataType::Uint8, &[], vec![128]),
-            constant("zero", DataType::Int8, &[], vec![0]),
-            constant("w", DataType::Int8, &[2, 3], vec![2, 0, 0xFE, 0, 4, 6]),
-        ],
-        input: vec![info("x", DataType::Float, &[0, 2])],
-        output: vec![info("y", DataType::Float, &[0, 3]), info("best", DataType::Int64, &[0])],
-        ..pb::GraphProto::default()
-    };
-    let opset = pb::OperatorSetIdProto { version: 17, ..pb::OperatorSetIdProto::default() };
-    pb::ModelProto { ir_version: 8, opset_import: vec![opset], graph: Some(graph), ..pb::ModelProto::default() }
-        .encode_to_vec()
-}
-
+/// Models as onnxruntime quantises them, and what it makes of them: see tests/models/make.py.
 #[test]
-fn quantisation_by_pairs_and_integer_outputs() {
-    let bytes: &'static [u8] = quantised_by_pairs().leak();
+fn models_quantised_by_onnxruntime_give_what_it_gives() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models");
+    let expected: serde_json::Value =
+        serde_json::from_slice(&fs::read(folder.join("expected.json")).unwrap()).unwrap();
+    let floats = |value: &serde_json::Value| -> Vec<f32> {
+        value.as_array().unwrap().iter().map(|x| x.as_f64().unwrap() as f32).collect()
+    };
+    let x = floats(&expected["x"]);
     for kind in ENGINES {
-        let model = Model { name: "pairs".into(), bytes: ModelBytes::Static(bytes) };
-        let mut session = engine(kind).load(&model, ONE).unwrap();
-        let data = [1.1, -0.6, -200.0, 1.3];
-        let mut outputs = Vec::new();
-        session.run(&[Input::F32 { shape: &[2, 2], data: &data }], &mut outputs).unwrap();
-        // x to the nearest half, at least -64: [[1, -0.5], [-64, 1.5]]; w = [[1, 0, -1], [0, 2, 3]].
-        let y = vec![1.0, -1.0, -2.5, -64.0, 3.0, 68.5];
-        assert_eq!(outputs[0], Tensor { shape: vec![2, 3], data: y }, "{kind:?}");
-        assert_eq!(outputs[1], Tensor { shape: vec![2], data: vec![0.0, 2.0] }, "{kind:?}");
-        assert_eq!(session.outputs()[1].element, Element::I64);
+        for name in ["dynamic", "pairs"] {
+            let bytes: &'static [u8] = fs::read(folder.join(format!("{name}.onnx"))).unwrap().leak();
+            let model = Model { name: name.into(), bytes: ModelBytes::Static(bytes) };
+            let mut session = engine(kind).load(&model, ONE).unwrap();
+            let mut outputs = Vec::new();
+            session.run(&[Input::F32 { shape: &[2, 3, 8, 8], data: &x }], &mut outputs).unwrap();
+            assert_eq!(outputs[0].shape, [2, 5]);
+            assert_agree(&format!("{name} on {kind:?}"), false, 0.0, &outputs[0].data, &floats(&expected[name]["y"]));
+            // Integers come as floats.
+            assert_eq!(outputs[1], Tensor { shape: vec![2], data: floats(&expected[name]["best"]) });
+            assert_eq!(session.outputs()[1].element, Element::I64);
+        }
     }
 }
 
@@ -364,7 +322,8 @@ fn bad_files_are_errors_that_name_them() {
     }
 }
 
-/// Bytes changed here and there: an error or a session, whose run is an error or tensors; nothing else.
+/// A bit changed here and there: an error or a session, whose run is an error or tensors; nothing else. (Not against
+/// malice: an axis of -2⁵⁶ keeps tract busy for ever. That is what a pack's hashes are for.)
 #[test]
 fn damaged_files_do_not_take_the_process_along() {
     let folder = TempDir::new().unwrap();
@@ -374,13 +333,11 @@ fn damaged_files_do_not_take_the_process_along() {
     let good = fs::read(&path).unwrap();
     for kind in ENGINES {
         let mut refused = 0;
-        for round in 0..60_usize {
+        for round in 0..140_usize {
             let mut bytes = good.clone();
-            // The graph comes first, its weights behind: most changes hit names, operators, shapes and lengths.
-            for change in 0..3 {
-                let at = (round * 7919 + change * 104_729) % 6000;
-                bytes[at] = bytes[at].wrapping_add(1 + (round % 7) as u8);
-            }
+            // The graph comes first, its weights behind: changes hit names, operators, shapes and lengths.
+            let at = (round * 7919) % 6000;
+            bytes[at] ^= 1 << (round % 8);
             fs::write(&path, &bytes).unwrap();
             match load(kind, &path, ONE) {
                 Ok(mut session) => {
@@ -392,8 +349,8 @@ fn damaged_files_do_not_take_the_process_along() {
                 Err(other) => panic!("{other}"),
             }
         }
-        println!("{kind:?} refused {refused} of 60");
-        assert!(refused > 0);
+        println!("{kind:?} refused {refused} of 140");
+        assert!(refused > 70 && refused < 140);
     }
 }
 

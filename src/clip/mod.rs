@@ -2,58 +2,32 @@
 //!
 //! Knows frames, engines and packs; has never heard of tracks or events.
 
-/// Rows of embeddings of one width, each of unit length (L2).
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Embeddings {
-    width: usize,
-    data: Vec<f32>,
-}
+mod embeddings;
+mod image;
+mod ports;
+mod text;
 
-impl Embeddings {
-    /// No rows yet, each to be `width` long.
-    pub fn new(width: usize) -> Self {
-        Self { width, data: Vec::new() }
-    }
+pub use embeddings::{Embeddings, dot};
+pub use image::ImageTower;
+pub use text::TextTower;
 
-    /// Elements of a row.
-    pub fn width(&self) -> usize {
-        self.width
-    }
+use crate::engine::EngineError;
+use crate::pack::PackError;
 
-    /// Number of rows.
-    pub fn len(&self) -> usize {
-        self.data.len().checked_div(self.width).unwrap_or(0)
-    }
-
-    /// Whether there is no row.
-    pub fn is_empty(&self) -> bool {
-        self.data.is_empty()
-    }
-
-    /// Forgets the rows, keeps the memory.
-    pub fn clear(&mut self) {
-        self.data.clear();
-    }
-
-    /// Row `index`; `None` past the end.
-    pub fn row(&self, index: usize) -> Option<&[f32]> {
-        self.data.get(index * self.width..(index + 1) * self.width)
-    }
-
-    /// The rows in order.
-    pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> {
-        self.data.chunks_exact(self.width.max(1))
-    }
-
-    /// Appends `vector` scaled to unit length. A vector of another width, of zero length or with a
-    /// non-finite element is refused: `false`, and nothing is appended.
-    #[must_use]
-    pub fn push_normalised(&mut self, vector: &[f32]) -> bool {
-        let norm = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
-        if vector.len() != self.width || !norm.is_finite() || norm <= 0.0 {
-            return false;
-        }
-        self.data.extend(vector.iter().map(|x| x / norm));
-        true
-    }
+/// What can go wrong with a tower; every message names the model.
+#[derive(Debug, thiserror::Error)]
+pub enum ClipError {
+    #[error(transparent)]
+    Pack(#[from] PackError),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The model is not what the pack's manifest says.
+    #[error("model {model}: {field} is {found}, the manifest wants {expected}")]
+    Mismatch { model: String, field: String, found: String, expected: String },
+    #[error(
+        "model {model}: embedding {row} is zero or not finite; `watchword models verify` checks the pack"
+    )]
+    Degenerate { model: String, row: usize },
+    #[error("tokenizer of {model}: {reason}")]
+    Tokenizer { model: String, reason: String },
 }

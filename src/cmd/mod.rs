@@ -1,3 +1,14 @@
-//! (being built)
+//! One file for each subcommand: what it takes, what it puts together, what it prints.
 
+pub mod bench;
+pub mod config;
+pub mod demo;
+pub mod detect;
 pub mod models;
+pub mod run;
+pub mod vocabulary;
+
+mod annotate;
+mod assemble;
+mod interrupt;
+mod progress;

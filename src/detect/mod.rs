@@ -1,6 +1,6 @@
 //! From a frame to boxes: conversion, the detector's run, decoding, score thresholds, non-maximum suppression.
 //!
-//! Knows frames and engines; has never heard of tracks or actions.
+//! Knows frames, engines and packs; has never heard of tracks or actions.
 
 mod coco;
 mod grid;
@@ -16,9 +16,10 @@ pub use spec::{Kind, Spec};
 
 use std::cmp::Ordering;
 
-use crate::config;
-use crate::engine::{Element, EngineError, Input, Session, Tensor};
-use crate::frame::{Converter, Picture, Placement, Rect};
+use crate::config::{self, Config};
+use crate::engine::{Element, Engine, EngineError, Input, Options, Session, Tensor};
+use crate::frame::{Converter, Layout, Picture, Placement, Rect};
+use crate::pack::{Pack, PackError, Role};
 use grid::Grid;
 use nms::Room;
 
@@ -61,6 +62,10 @@ pub enum DetectError {
         "detector {model}, {kind:?}: no output has the shape {expected} ({what}), they are {found}; correct [detector] in the pack's pack.toml"
     )]
     Output { model: String, kind: Kind, what: String, expected: String, found: String },
+    #[error("detector {model}: its classes are {classes:?}; only \"coco\" is known")]
+    Classes { model: String, classes: String },
+    #[error(transparent)]
+    Pack(#[from] PackError),
     #[error(transparent)]
     Engine(#[from] EngineError),
 }
@@ -93,6 +98,14 @@ pub struct Detector {
 }
 
 impl Detector {
+    /// Loads the detector of a pack.
+    pub fn open(pack: &Pack, engine: &dyn Engine, options: Options, config: &Config) -> Result<Self, DetectError> {
+        let model = pack.model(Role::Detector, engine.name())?.name;
+        let spec = Spec::of_pack(model, &pack.manifest().detector)?;
+        let session = pack.load(Role::Detector, engine, options)?;
+        Self::new(session, spec, &config.detector, config.tracker.low_threshold)
+    }
+
     /// Checks that `session` is what `spec` describes, and runs it once on an empty picture: a model whose outputs are
     /// not the kind's fails here, not at the first frame. Persons are reported down to `low_threshold`, which is the
     /// tracker's, objects from `settings.object_threshold`.
@@ -102,7 +115,8 @@ impl Detector {
         settings: &config::Detector,
         low_threshold: f32,
     ) -> Result<Self, DetectError> {
-        let Spec { width, height, person, .. } = spec;
+        let Layout { width, height, .. } = spec.layout;
+        let person = spec.person;
         if width == 0 || height == 0 || width % 32 != 0 || height % 32 != 0 {
             return Err(DetectError::Size { model: spec.model, width, height });
         }
@@ -115,7 +129,7 @@ impl Detector {
         let grids = grid::grids(&spec);
         let thresholds =
             Thresholds { person_class: person, person: low_threshold, object: settings.object_threshold };
-        let converter = Converter::new(spec.layout());
+        let converter = Converter::new(spec.layout);
         let frame = (width as f32, height as f32);
         let whole = Rect::new(0.0, 0.0, frame.0, frame.1);
         let mut detector = Self {

@@ -1,13 +1,16 @@
 //! The `cpu` engine: rten, fast int8 and f32 kernels for x86-64 and Arm.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rten::{DataType, Dimension, ModelOptions, NodeId, RunOptions, ThreadPool, Value, ValueType, ValueView};
+use rten_onnx::onnx::ModelProto;
 use rten_tensor::prelude::*;
 
-use super::guard::{check_file, check_inputs, check_size, guarded};
-use super::{Element, Engine, EngineError, Input, Model, ModelBytes, Options, Port, Session, Tensor, kernels};
+use super::guard::{check_inputs, guarded};
+use super::outline::Outline;
+use super::{Element, Engine, EngineError, Input, Model, ModelBytes, Options, Port, Session, Tensor, conv_integer, kernels};
 
 /// rten. Sessions of one engine that ask for the same number of threads run on the same ones.
 ///
@@ -52,18 +55,27 @@ impl Engine for Cpu {
 /// A file is streamed into the tensors, so that its bytes are never in memory twice. (Mapping it would need `unsafe`,
 /// and rten copies weights out of a mapped ONNX file anyhow, because they are not aligned there.)
 fn read(bytes: &ModelBytes) -> Result<rten::Model, String> {
+    let outline = Outline::of(bytes)?;
     let options = ModelOptions::with_all_ops();
+    if outline.operators.contains(conv_integer::OPERATOR) {
+        return options.load(repaired(bytes)?).map_err(|error| error.to_string());
+    }
     match bytes {
-        ModelBytes::Static(bytes) => {
-            check_size(bytes.len() as u64)?;
-            options.load_static_slice(bytes)
-        }
-        ModelBytes::File(path) => {
-            check_file(path)?;
-            options.load_file(path)
-        }
+        ModelBytes::Static(bytes) => options.load_static_slice(bytes),
+        ModelBytes::File(path) => options.load_file(path),
     }
     .map_err(|error| error.to_string())
+}
+
+/// The model without the operators that rten computes wrongly. While this lasts, it is in memory twice.
+fn repaired(bytes: &ModelBytes) -> Result<Vec<u8>, String> {
+    let model = match bytes {
+        ModelBytes::Static(bytes) => ModelProto::parse_buf(bytes),
+        ModelBytes::File(path) => ModelProto::parse_file(File::open(path).map_err(|error| error.to_string())?),
+    };
+    let mut model = model.map_err(|error| error.to_string())?;
+    model.graph.as_mut().map(conv_integer::repair);
+    model.write_buf().map_err(|error| error.to_string())
 }
 
 struct CpuSession {

@@ -1,15 +1,11 @@
-//! What every runtime is guarded against: files that are no models, inputs that do not fit, panics.
+//! What every runtime is guarded against: inputs that do not fit, panics.
 //!
 //! Knows nothing of any runtime.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 
 use super::{Element, Input, Port, Tensor};
-
-/// No ONNX file is larger: Protocol Buffers end at 2 GiB.
-const LARGEST_MODEL: u64 = 1 << 31;
 
 /// Runs `work`, and turns a panic inside it into an error.
 ///
@@ -27,24 +23,6 @@ fn message(panic: &(dyn Any + Send)) -> &str {
         .map(String::as_str)
         .or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("no reason given")
-}
-
-/// Whether `path` can be a model at all; says what is wrong before a parser does in its own words.
-pub fn check_file(path: &Path) -> Result<(), String> {
-    let metadata = std::fs::metadata(path).map_err(|error| format!("cannot be read: {error}"))?;
-    if !metadata.is_file() {
-        return Err("is not a file".into());
-    }
-    check_size(metadata.len())
-}
-
-/// As [`check_file`], for a model of `size` bytes.
-pub fn check_size(size: u64) -> Result<(), String> {
-    match size {
-        0 => Err("is empty; fetch the pack again".into()),
-        LARGEST_MODEL.. => Err(format!("is {size} bytes; an ONNX model has less than 2 GiB")),
-        _ => Ok(()),
-    }
 }
 
 /// Whether `inputs` fit `ports`: their number, element types, ranks, fixed dimensions and lengths.
@@ -128,12 +106,5 @@ mod tests {
     fn a_panic_becomes_an_error() {
         let error = guarded::<()>(|| panic!("index {} out of range", 7)).unwrap_err();
         assert_eq!(error, "the runtime gave up: index 7 out of range");
-    }
-
-    #[test]
-    fn sizes_are_bounded() {
-        assert!(check_size(0).is_err());
-        assert!(check_size(1).is_ok());
-        assert!(check_size(1 << 31).is_err());
     }
 }

@@ -3,9 +3,11 @@
 //! Knows tensors and model bytes; has never heard of pictures, people or words. A model's input layout is known
 //! to this module and to [`crate::pack`] alone.
 
+mod conv_integer;
 mod cpu;
 mod guard;
 mod kernels;
+mod outline;
 mod tract;
 
 use crate::config::EngineKind;

@@ -12,7 +12,8 @@ use tract_onnx::prelude::{
 };
 use tract_onnx::tract_hir::infer::Factoid;
 
-use super::guard::{check_file, check_inputs, check_size, guarded};
+use super::guard::{check_inputs, guarded};
+use super::outline::Outline;
 use super::{Element, Engine, EngineError, Input, Model, ModelBytes, Options, Port, Session, Tensor, kernels};
 
 /// tract. Sessions of one engine that ask for the same number of threads run on the same ones.
@@ -120,15 +121,10 @@ impl Session for TractSession {
 
 /// A file is mapped by tract while it is decoded. External data is refused: a pack's hashes do not cover it.
 fn read(bytes: &ModelBytes) -> Result<pb::ModelProto, String> {
+    Outline::of(bytes)?;
     match bytes {
-        ModelBytes::Static(bytes) => {
-            check_size(bytes.len() as u64)?;
-            pb::ModelProto::decode(*bytes).map_err(|error| error.to_string())
-        }
-        ModelBytes::File(path) => {
-            check_file(path)?;
-            tract_onnx::onnx().proto_model_for_path(path).map_err(chain)
-        }
+        ModelBytes::Static(bytes) => pb::ModelProto::decode(*bytes).map_err(|error| error.to_string()),
+        ModelBytes::File(path) => tract_onnx::onnx().proto_model_for_path(path).map_err(chain),
     }
 }
 

@@ -2,6 +2,16 @@
 //!
 //! Knows tracks, scores and frame times; has never heard of pixels, tensors or brokers.
 
+mod lifecycle;
+mod occurrences;
+mod smoothing;
+mod zones;
+
+#[cfg(test)]
+mod tests;
+
+pub use occurrences::Occurrences;
+
 use std::time::Duration;
 
 use jiff::Timestamp;

@@ -16,7 +16,7 @@ pub enum Fit {
 }
 
 /// Maps tensor coordinates back to pixels of the frame.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Placement {
     /// The part of the frame that was read, in its pixels.
     pub source: Rect,

@@ -1,1 +1,26 @@
-//! (being built)
+//! What leaves the box over MQTT: topics, payloads, the client that delivers them, and a broker for boxes without one.
+//!
+//! Knows action events and the configuration; has never heard of pixels, tensors or tracks. Nothing here makes the
+//! caller wait: a [`Publisher`] only puts messages into bounded memory, and a thread of its own talks to the broker.
+//!
+//! The way of a message: [`Publisher`] → outbox (bounded, counts what it drops) → session (one connection) → broker.
+//! Events stay in the outbox until the broker has acknowledged exactly them.
+
+mod broker;
+mod client;
+mod levels;
+mod outbox;
+mod payload;
+mod publisher;
+mod queue;
+mod session;
+mod stats;
+mod topic;
+
+pub use broker::{Broker, BrokerError};
+pub use client::{Mqtt, MqttError, Reconnect};
+pub use outbox::Counters;
+pub use payload::{Origin, TrackScores, event_json};
+pub use publisher::Publisher;
+pub use stats::{CameraStats, Stats};
+pub use topic::Topics;

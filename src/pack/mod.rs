@@ -7,7 +7,7 @@ pub mod architecture;
 mod archive;
 mod files;
 mod make;
-mod manifest;
+pub mod manifest;
 mod nano;
 #[cfg(test)]
 mod tests;

@@ -336,3 +336,52 @@ mod archives {
         assert!(matches!(Pack::open(&path), Err(PackError::Archive { .. })));
     }
 }
+
+#[cfg(feature = "nano")]
+mod carried {
+    use super::*;
+
+    /// The hashes of embedded files are verified here, and not at every start.
+    #[test]
+    fn nano_is_whole_and_loads() {
+        let pack = Pack::open(Path::new("nano")).unwrap();
+        assert_eq!(pack.manifest().name, "nano");
+        for (file, result) in pack.verify() {
+            result.unwrap_or_else(|error| panic!("{file}: {error}"));
+        }
+        for kind in [EngineKind::Cpu, EngineKind::Tract] {
+            for role in [Role::Image, Role::Text, Role::Detector] {
+                pack.load(role, &*engine(kind), Options { threads: 1 }).unwrap();
+            }
+        }
+        tokenizers::Tokenizer::from_bytes(pack.tokenizer().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_random_pack_is_whole_and_the_same_by_its_seed() {
+        let folder = TempDir::new().unwrap();
+        let make = |name: &str, precision, seed| {
+            let recipe = Recipe { clip: SMALL, precision, seed };
+            let out = folder.path().join(name);
+            make_random(&RandomPack { name: "small".into(), recipe }, &out).map(|manifest| (manifest, out))
+        };
+        for precision in [Precision::F32, Precision::Int8] {
+            let (written, out) = make(&format!("{precision:?}"), precision, 5).unwrap();
+            let pack = Pack::open(&out).unwrap();
+            assert_eq!(pack.manifest(), &written);
+            assert!(pack.verify().all(|(_, result)| result.is_ok()));
+            for kind in [EngineKind::Cpu, EngineKind::Tract] {
+                for role in [Role::Image, Role::Text, Role::Detector] {
+                    pack.load(role, &*engine(kind), Options { threads: 1 }).unwrap();
+                }
+            }
+            tokenizers::Tokenizer::from_bytes(pack.tokenizer().unwrap()).unwrap();
+            let (same, _) = make(&format!("{precision:?} again"), precision, 5).unwrap();
+            let (other, _) = make(&format!("{precision:?} of another seed"), precision, 6).unwrap();
+            assert_eq!(same, written);
+            assert_ne!(other.sha256, written.sha256);
+        }
+        assert!(matches!(make("F32", Precision::F32, 5), Err(PackError::Exists(_))));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 6, "something half written was left");
+    }
+}

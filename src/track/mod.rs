@@ -29,7 +29,8 @@ const SAME_IOU: f32 = 0.5;
 pub struct Track {
     /// Unique for the camera and the life of the process; counts up from 1.
     pub id: u64,
-    /// Where the person is believed to be in this frame, pixels: the detections, smoothed. It may reach out of the frame.
+    /// Where the person is in this frame, pixels: as detected, or, while not visible, as expected from the motion, which
+    /// may lead out of the frame.
     pub rect: Rect,
     /// The score of the last detection, 0..=1.
     pub score: f32,
@@ -63,6 +64,8 @@ struct Person {
     /// 0 until confirmed.
     id: u64,
     motion: Motion,
+    /// As in [`Track`].
+    rect: Rect,
     score: f32,
     since: Duration,
     /// Detections so far; only counted until confirmed.
@@ -145,6 +148,7 @@ impl Tracker {
             let keep = person.lost <= longest;
             if keep {
                 person.motion.predict(passed.as_secs_f32());
+                person.rect = person.motion.rect();
             } else if person.id > 0 {
                 self.ended.push(person.id);
             }
@@ -164,7 +168,7 @@ impl Tracker {
             // `rows` and `columns` were made of valid indices just above.
             let (person, seen) = (&persons[rows[row]], &detections[columns[column]]);
             let margin = person.motion.uncertainty();
-            let overlap = widened(&person.motion.rect(), margin).iou(&widened(&seen.detection.rect, margin));
+            let overlap = widened(&person.rect, margin).iou(&widened(&seen.detection.rect, margin));
             (overlap - settings.match_iou).max(0.0)
         });
         assignment.solve();
@@ -172,6 +176,7 @@ impl Tracker {
             let (person, seen) = (&mut persons[rows[row]], &mut detections[columns[column]]);
             seen.taken = true;
             person.motion.correct(&seen.detection.rect);
+            person.rect = seen.detection.rect;
             person.score = seen.detection.score;
             person.hits = person.hits.saturating_add(1);
             person.lost = Duration::ZERO;
@@ -183,11 +188,12 @@ impl Tracker {
     /// box of the same person, which non-maximum suppression let through; a true neighbour is seen alone soon enough.
     fn begin(&mut self, time: Duration, sure: usize) {
         for Seen { detection, taken } in &self.detections[..sure] {
-            let second = |person: &Person| person.visible && person.motion.rect().iou(&detection.rect) > SAME_IOU;
+            let second = |person: &Person| person.visible && person.rect.iou(&detection.rect) > SAME_IOU;
             if !taken && !self.persons.iter().any(second) {
                 self.persons.push(Person {
                     id: 0,
                     motion: Motion::new(&detection.rect),
+                    rect: detection.rect,
                     score: detection.score,
                     since: time,
                     hits: 1,
@@ -207,8 +213,8 @@ impl Tracker {
                 person.id = self.last_id;
             }
             if person.id > 0 {
-                let &mut Person { id, score, since, visible, .. } = person;
-                self.tracks.push(Track { id, rect: person.motion.rect(), score, since, visible });
+                let &mut Person { id, rect, score, since, visible, .. } = person;
+                self.tracks.push(Track { id, rect, score, since, visible });
             }
         }
     }

@@ -1,1 +1,224 @@
-//! (being built)
+//! The words to watch for, as rows of the embedding space.
+//!
+//! Knows the configuration's actions and how a phrase is embedded; has never heard of pictures, tracks or scores. A
+//! [`Vocabulary`] does not change: a new one is built, from the old one's embeddings where the words are the same, and
+//! swapped in whole.
+
+mod identity;
+mod sentences;
+#[cfg(test)]
+mod tests;
+
+use crate::clip::{ClipError, Embeddings, dot};
+use crate::config::{self, Action, Config};
+use crate::pack::Pack;
+use sentences::Sentences;
+
+/// Why words do not make a vocabulary.
+#[derive(Debug, thiserror::Error)]
+pub enum VocabularyError {
+    #[error("the vocabulary is empty: add an [[action]] with a name and phrases")]
+    Empty,
+    #[error("action {action}: it has no phrases; write what a person does in words")]
+    NoPhrases { action: String },
+    #[error("{place}: a phrase is blank; write it out or remove it")]
+    Blank { place: String },
+    #[error("vocabulary.template {template:?}: must hold {{}} once, where the phrase goes")]
+    Template { template: String },
+    #[error(
+        "action {action}: its phrases mean such different things that their average means nothing; make them \
+             actions of their own"
+    )]
+    Contradiction { action: String },
+    #[error("the text tower gave {found} rows of {width} for {expected} phrases")]
+    Rows { found: usize, width: usize, expected: usize },
+    #[error(transparent)]
+    Clip(#[from] ClipError),
+}
+
+/// What a vocabulary is made of: the words of a configuration and the pack that embeds them.
+#[derive(Debug, Clone, Copy)]
+pub struct Words<'a> {
+    pub actions: &'a [Action],
+    pub settings: &'a config::Vocabulary,
+    /// The pack's template, for settings without one.
+    pub template: &'a str,
+    /// The pack's space, part of [`Vocabulary::id`].
+    pub space: &'a str,
+    /// The pack's identity: embeddings are reused within one pack only.
+    pub pack: &'a str,
+}
+
+/// The embedded words: one row for each action, one for each background phrase, and for each action the rows that it
+/// alone must beat.
+#[derive(Debug, Clone)]
+pub struct Vocabulary {
+    id: String,
+    pack: String,
+    template: String,
+    names: Vec<String>,
+    actions: Embeddings,
+    background_phrases: Vec<String>,
+    background: Embeddings,
+    /// By action.
+    against: Vec<Embeddings>,
+    sentences: Sentences,
+}
+
+/// Phrases that average to a shorter vector have next to nothing in common.
+const SHORTEST_MEAN: f32 = 0.01;
+
+impl Vocabulary {
+    /// The vocabulary of `config` in the space of `pack`.
+    pub fn build(
+        config: &Config,
+        pack: &Pack,
+        embed: impl FnMut(&[String]) -> Result<Embeddings, ClipError>,
+    ) -> Result<Self, VocabularyError> {
+        let manifest = pack.manifest();
+        let words = Words {
+            actions: &config.actions,
+            settings: &config.vocabulary,
+            template: manifest.text.as_ref().map_or("{}", |text| &text.template),
+            space: &manifest.embedding.space,
+            pack: &pack.identity(),
+        };
+        Self::from_words(&words, None, embed)
+    }
+
+    /// The vocabulary of `words`. `embed` is called at most once, with the sentences that `previous` does not hold
+    /// already, and gives a row for each.
+    ///
+    /// Every phrase is put into the template and embedded. An action's row is the mean of its phrases' unit vectors,
+    /// scaled to unit length (as CLIP ensembles prompts: Radford et al. 2021, section 3.1.4).
+    pub fn from_words(
+        words: &Words<'_>,
+        previous: Option<&Self>,
+        embed: impl FnMut(&[String]) -> Result<Embeddings, ClipError>,
+    ) -> Result<Self, VocabularyError> {
+        let template = check(words)?;
+        let phrases = words.actions.iter().flat_map(|action| action.phrases.iter().chain(&action.against));
+        let phrases = phrases.chain(&words.settings.background).map(|phrase| sentence(template, phrase));
+        let known =
+            previous.filter(|previous| previous.pack == words.pack).map(|previous| &previous.sentences);
+        let sentences = Sentences::embed(phrases, known, embed)?;
+
+        let width = sentences.width();
+        let rows = |phrases: &[String]| {
+            let mut rows = Embeddings::new(width);
+            for row in phrases.iter().filter_map(|phrase| sentences.get(&sentence(template, phrase))) {
+                let pushed = rows.push_normalised(row);
+                debug_assert!(pushed, "rows of embeddings are of unit length");
+            }
+            rows
+        };
+        let (mut actions, mut against) = (Embeddings::new(width), Vec::new());
+        for action in words.actions {
+            if !push_mean(&rows(&action.phrases), &mut actions) {
+                return Err(VocabularyError::Contradiction { action: action.name.clone() });
+            }
+            against.push(rows(&action.against));
+        }
+        let background = rows(&words.settings.background);
+        Ok(Self {
+            id: identity::id(words, template),
+            pack: words.pack.to_owned(),
+            template: template.to_owned(),
+            names: words.actions.iter().map(|action| action.name.clone()).collect(),
+            actions,
+            background_phrases: words.settings.background.clone(),
+            background,
+            against,
+            sentences,
+        })
+    }
+
+    /// 8 hexadecimal digits that say which words, in which space, scores come from: the same for the same words in
+    /// any order of actions, of an action's phrases and of the background; another if any of them, the template or
+    /// the space differs. Thresholds, zones and durations have no part in it.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Number of actions; never 0.
+    #[allow(clippy::len_without_is_empty)]
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Names of the actions, in the configuration's order.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The sentence around each phrase, with `{}` where it goes.
+    pub fn template(&self) -> &str {
+        &self.template
+    }
+
+    /// A row for each action, in the configuration's order.
+    pub fn actions(&self) -> &Embeddings {
+        &self.actions
+    }
+
+    /// A row for each background phrase.
+    pub fn background(&self) -> &Embeddings {
+        &self.background
+    }
+
+    /// What action `index` alone must beat.
+    pub fn against(&self, index: usize) -> impl Iterator<Item = &[f32]> {
+        self.against.get(index).into_iter().flat_map(Embeddings::rows)
+    }
+
+    /// Every two of the actions and background phrases with the cosine of their rows, most alike first.
+    pub fn pairs(&self) -> Vec<(&str, &str, f32)> {
+        let names = self.names.iter().chain(&self.background_phrases).map(String::as_str);
+        let rows: Vec<_> = names.zip(self.actions.rows().chain(self.background.rows())).collect();
+        let mut pairs: Vec<_> = rows
+            .iter()
+            .enumerate()
+            .flat_map(|(i, (name, row))| rows[..i].iter().map(move |(other, b)| (*other, *name, dot(row, b))))
+            .collect();
+        pairs.sort_by(|a, b| b.2.total_cmp(&a.2));
+        pairs
+    }
+}
+
+/// The template to use, once nothing is missing or blank.
+fn check<'a>(words: &Words<'a>) -> Result<&'a str, VocabularyError> {
+    let template = words.settings.template.as_deref().unwrap_or(words.template);
+    if template.matches("{}").count() != 1 {
+        return Err(VocabularyError::Template { template: template.into() });
+    }
+    if words.actions.is_empty() {
+        return Err(VocabularyError::Empty);
+    }
+    let blank = |phrases: &[String]| phrases.iter().any(|phrase| phrase.trim().is_empty());
+    for action in words.actions {
+        if action.phrases.is_empty() {
+            return Err(VocabularyError::NoPhrases { action: action.name.clone() });
+        }
+        if blank(&action.phrases) || blank(&action.against) {
+            return Err(VocabularyError::Blank { place: format!("action {}", action.name) });
+        }
+    }
+    if blank(&words.settings.background) {
+        return Err(VocabularyError::Blank { place: "vocabulary.background".into() });
+    }
+    Ok(template)
+}
+
+/// A phrase as the text tower reads it.
+pub fn sentence(template: &str, phrase: &str) -> String {
+    template.replacen("{}", phrase.trim(), 1)
+}
+
+/// Appends the mean of the unit rows of `phrases`, at unit length; `false` if there is hardly any.
+fn push_mean(phrases: &Embeddings, out: &mut Embeddings) -> bool {
+    let mut mean = vec![0.0; phrases.width()];
+    for row in phrases.rows() {
+        mean.iter_mut().zip(row).for_each(|(mean, x)| *mean += x / phrases.len() as f32);
+    }
+    dot(&mean, &mean).sqrt() >= SHORTEST_MEAN && out.push_normalised(&mean)
+}

@@ -8,7 +8,7 @@ use super::*;
 use crate::engine::Port;
 use crate::frame::Fit;
 use crate::frame::PixelFormat;
-use crate::pack;
+use crate::pack::manifest;
 
 const CLASSES: [&str; 3] = ["person", "cup", "chair"];
 
@@ -217,22 +217,25 @@ fn refuses_what_is_not_described() {
 
 #[test]
 fn a_pack_has_the_last_word_on_preprocessing() {
-    let mut detector = pack::Detector {
+    let mut detector = manifest::Detector {
         kind: Kind::Nanodet,
         size: [320, 416],
         classes: "coco".into(),
         person: 0,
         mean: None,
         std: Some([1.0, 2.0, 3.0]),
-        channels: Some(pack::Channels::Rgb),
+        channels: Some(manifest::Channels::Rgb),
         resize: None,
         files: Default::default(),
     };
-    let spec = Spec::of_pack("p", &detector);
-    assert_eq!((spec.width, spec.height, spec.bgr, spec.fit), (320, 416, false, Fit::Pad));
-    assert_eq!((spec.mean, spec.std), ([103.53, 116.28, 123.675], [1.0, 2.0, 3.0]));
-    detector.resize = Some(pack::Fit::Stretch);
-    assert_eq!(Spec::of_pack("p", &detector).fit, Fit::Stretch);
+    let spec = Spec::of_pack("p", &detector).unwrap();
+    let layout = spec.layout;
+    assert_eq!((layout.width, layout.height, layout.bgr, spec.fit), (320, 416, false, Fit::Pad));
+    assert_eq!((layout.mean, layout.std), ([103.53, 116.28, 123.675], [1.0, 2.0, 3.0]));
+    detector.resize = Some(manifest::Fit::Stretch);
+    assert_eq!(Spec::of_pack("p", &detector).unwrap().fit, Fit::Stretch);
+    detector.classes = "lvis".into();
+    assert!(Spec::of_pack("p", &detector).unwrap_err().to_string().contains("lvis"));
 }
 
 /// A box of some cell of a 64 × 32 input whose sides are within the reach of the distributions.

@@ -9,10 +9,10 @@ use tract_onnx::pb::attribute_proto::AttributeType;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
 use tract_onnx::pb::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TypeProto,
-    ValueInfoProto, type_proto,
+    ModelProto, OperatorSetIdProto, TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
 };
 
+use super::messages;
 use super::random::{Random, quantise_columns};
 use super::{Precision, Recipe};
 
@@ -43,10 +43,10 @@ const TABLE_LIMIT: f32 = 127.0;
 pub struct Graph {
     precision: Precision,
     seed: u64,
-    nodes: Vec<NodeProto>,
+    nodes: Vec<messages::Node>,
     inputs: Vec<ValueInfoProto>,
     outputs: Vec<ValueInfoProto>,
-    initializers: Vec<TensorProto>,
+    initializers: Vec<messages::Tensor>,
     quantised: HashSet<String>,
     parameters: usize,
 }
@@ -79,7 +79,7 @@ impl Graph {
     /// Declares what the last node computes as the output `name`.
     pub(super) fn output(&mut self, name: &str, shape: &[Size]) {
         if let Some(last) = self.nodes.last_mut() {
-            last.output = vec![name.into()];
+            last.outputs = vec![name.into()];
         }
         self.outputs.push(value_info(name, DataType::Float, shape));
     }
@@ -98,13 +98,12 @@ impl Graph {
         outputs: &[&str],
         attributes: &[(&str, Attribute)],
     ) {
-        self.nodes.push(NodeProto {
-            op_type: op.into(),
+        self.nodes.push(messages::Node {
+            op: op.into(),
             name: name.into(),
-            input: inputs.iter().map(|input| String::from(*input)).collect(),
-            output: outputs.iter().map(|output| String::from(*output)).collect(),
-            attribute: attributes.iter().map(|(name, value)| attribute(name, value)).collect(),
-            ..NodeProto::default()
+            inputs: inputs.iter().map(|input| String::from(*input)).collect(),
+            outputs: outputs.iter().map(|output| String::from(*output)).collect(),
+            attributes: attributes.iter().map(|(name, value)| attribute(name, value)).collect(),
         });
     }
 
@@ -121,13 +120,8 @@ impl Graph {
     }
 
     fn initializer(&mut self, name: &str, kind: DataType, dimensions: &[usize], raw_data: Vec<u8>) -> String {
-        self.initializers.push(TensorProto {
-            name: name.into(),
-            data_type: kind.into(),
-            dims: dimensions.iter().map(|size| *size as i64).collect(),
-            raw_data,
-            ..TensorProto::default()
-        });
+        let dims = dimensions.iter().map(|size| *size as i64).collect();
+        self.initializers.push(messages::Tensor { dims, kind: kind.into(), name: name.into(), raw_data });
         name.into()
     }
 
@@ -269,13 +263,8 @@ impl Graph {
             producer_name: env!("CARGO_PKG_NAME").into(),
             ..ModelProto::default()
         };
-        let graph = GraphProto {
-            name: "clip".into(),
-            node: self.nodes,
-            input: self.inputs,
-            output: self.outputs,
-            ..GraphProto::default()
-        };
+        let graph =
+            messages::Graph { name: "clip".into(), nodes: self.nodes, inputs: self.inputs, outputs: self.outputs };
         let tensors: usize = self.initializers.iter().map(|tensor| {
             let length = tensor.encoded_len();
             key_len(INITIALIZER_FIELD) + encoded_len_varint(length as u64) + length
@@ -318,12 +307,12 @@ pub(super) enum Attribute {
     Float(f32),
 }
 
-fn attribute(name: &str, value: &Attribute) -> AttributeProto {
-    let named = AttributeProto { name: name.into(), ..AttributeProto::default() };
+fn attribute(name: &str, value: &Attribute) -> messages::Attribute {
+    let named = messages::Attribute { name: name.into(), ..messages::Attribute::default() };
     match value {
-        Attribute::Int(i) => AttributeProto { r#type: AttributeType::Int.into(), i: *i, ..named },
-        Attribute::Ints(ints) => AttributeProto { r#type: AttributeType::Ints.into(), ints: ints.clone(), ..named },
-        Attribute::Float(f) => AttributeProto { r#type: AttributeType::Float.into(), f: *f, ..named },
+        Attribute::Int(int) => messages::Attribute { kind: AttributeType::Int.into(), int: Some(*int), ..named },
+        Attribute::Ints(ints) => messages::Attribute { kind: AttributeType::Ints.into(), ints: ints.clone(), ..named },
+        Attribute::Float(x) => messages::Attribute { kind: AttributeType::Float.into(), float: Some(*x), ..named },
     }
 }
 

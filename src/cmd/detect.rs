@@ -1,0 +1,229 @@
+//! `watchword detect`: the same pipeline over a recording, into files and without a broker.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use serde::Serialize;
+
+use super::annotate::Annotator;
+use super::assemble::Loaded;
+use super::interrupt::stop_on_signals;
+use super::progress;
+use crate::camera;
+use crate::clock::{Clock, SystemClock};
+use crate::event::ActionEvent;
+use crate::frame::Rect;
+use crate::mqtt::{Origin, event_json};
+use crate::pipeline::{Delivery, Feed, Observer, Pipeline, Report, Seen, View};
+
+/// Analyse a recording: tracks, events and an annotated video as files.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The configuration file; its first camera's settings apply to the recording
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// A video file, an .avi or .mjpeg of JPEGs, or a folder of JPEGs
+    #[arg(long, value_name = "PATH")]
+    source: PathBuf,
+    /// Folder for tracks.jsonl, events.jsonl and annotated.avi; made if it is not there
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Analyse every frame, whatever `analysis_fps` says
+    #[arg(long)]
+    every_frame: bool,
+    /// Do not write the annotated video
+    #[arg(long)]
+    no_video: bool,
+}
+
+/// Runs the pipeline over the recording.
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let config = super::config::load(&args.config)?;
+    let stop = stop_on_signals()?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+
+    let mut camera = config.cameras.first().cloned().unwrap_or_default();
+    camera.source = args.source.to_str().context("the source's path is not UTF-8")?.to_owned();
+    camera.repeat = false;
+    if args.every_frame {
+        camera.analysis_fps = None;
+    }
+    let source = camera::open(&camera, Arc::clone(&clock), stop.clone())?;
+    let info = source.info().clone();
+
+    let loaded = Loaded::open(&config)?;
+    let vocabulary = Arc::new(loaded.vocabulary(&config)?);
+    let networks = loaded.networks(&config)?;
+
+    fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
+    let fps = match (camera.analysis_fps, info.fps) {
+        (Some(wanted), Some(native)) => wanted.min(native),
+        (Some(fps), None) | (None, Some(fps)) => fps,
+        (None, None) => 25.0,
+    };
+    let video = (!args.no_video).then(|| Annotator::create(&args.out.join("annotated.avi"), fps)).transpose()?;
+    let mut recording = Recording {
+        tracks: create(&args.out.join("tracks.jsonl"))?,
+        events: create(&args.out.join("events.jsonl"))?,
+        video,
+        origin: Origin {
+            node: config.node.name.clone(),
+            pack: loaded.pack.identity(),
+            vocabulary: vocabulary.id().to_owned(),
+        },
+        progress: progress::bar(info.frames),
+        start: None,
+        failure: None,
+        stop: stop.clone(),
+    };
+
+    let mut source = Some(source);
+    let feed = Feed {
+        camera,
+        open: Box::new(move || source.take().ok_or(camera::CameraError::Stopped)),
+        delivery: Delivery::Every,
+    };
+    let pipeline = Pipeline { config, networks, vocabulary, feeds: vec![feed], clock };
+    let report = pipeline.run(&mut recording, &stop);
+    let written = recording.finish();
+    let report = report?;
+    written?;
+    eprintln!(
+        "{} of {} frames analysed in {:.1} s ({:.1} a second); see {}",
+        report.analysed,
+        report.cameras.iter().map(|c| c.captured).sum::<u64>(),
+        report.uptime.as_secs_f64(),
+        report.analysed as f64 / report.uptime.as_secs_f64(),
+        args.out.display(),
+    );
+    Ok(())
+}
+
+fn create(path: &Path) -> anyhow::Result<BufWriter<File>> {
+    Ok(BufWriter::new(File::create(path).with_context(|| format!("cannot write {}", path.display()))?))
+}
+
+/// Writes what the pipeline sees into files.
+struct Recording {
+    tracks: BufWriter<File>,
+    events: BufWriter<File>,
+    video: Option<Annotator>,
+    origin: Origin,
+    progress: indicatif::ProgressBar,
+    /// The first frame's time.
+    start: Option<Duration>,
+    failure: Option<anyhow::Error>,
+    stop: camera::Stop,
+}
+
+impl Recording {
+    /// A full disk ends the run; what it said is reported by [`Recording::finish`].
+    fn attempt(&mut self, write: impl FnOnce(&mut Self) -> anyhow::Result<()>) {
+        if self.failure.is_none()
+            && let Err(error) = write(self)
+        {
+            self.failure = Some(error);
+            self.stop.set();
+        }
+    }
+
+    fn write_events(&mut self, events: &[ActionEvent]) -> anyhow::Result<()> {
+        for event in events {
+            serde_json::to_writer(&mut self.events, &event_json(event, &self.origin, 0))?;
+            self.events.write_all(b"\n")?;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> anyhow::Result<()> {
+        self.progress.finish_and_clear();
+        if let Some(error) = self.failure {
+            return Err(error.context("cannot write the results"));
+        }
+        self.tracks.flush().context("cannot write tracks.jsonl")?;
+        self.events.flush().context("cannot write events.jsonl")?;
+        self.video.take().map_or(Ok(()), Annotator::finish)
+    }
+}
+
+impl Observer for Recording {
+    fn analysed(&mut self, seen: &Seen<'_>) {
+        let start = *self.start.get_or_insert(seen.frame.time.monotonic);
+        self.attempt(|this| {
+            serde_json::to_writer(&mut this.tracks, &Line::new(seen, start)).context("cannot write tracks.jsonl")?;
+            this.tracks.write_all(b"\n").context("cannot write tracks.jsonl")?;
+            this.write_events(seen.view.events()).context("cannot write events.jsonl")?;
+            this.video.as_mut().map_or(Ok(()), |video| video.draw(seen))
+        });
+        self.progress.set_position(seen.frame.sequence + 1);
+    }
+
+    fn closed(&mut self, view: &View) {
+        self.attempt(|this| this.write_events(view.events()).context("cannot write events.jsonl"));
+    }
+
+    fn report(&mut self, _: &Report) {}
+}
+
+/// A line of `tracks.jsonl`.
+#[derive(Serialize)]
+struct Line<'a> {
+    frame: u64,
+    /// Seconds since the recording's first frame.
+    time: f64,
+    tracks: Vec<TrackLine<'a>>,
+    objects: Vec<ObjectLine>,
+}
+
+#[derive(Serialize)]
+struct TrackLine<'a> {
+    track: u64,
+    #[serde(rename = "box")]
+    rect: [f32; 4],
+    person_score: f32,
+    /// This frame's probabilities, before smoothing.
+    scores: BTreeMap<&'a str, f32>,
+}
+
+#[derive(Serialize)]
+struct ObjectLine {
+    class: &'static str,
+    #[serde(rename = "box")]
+    rect: [f32; 4],
+    score: f32,
+}
+
+impl<'a> Line<'a> {
+    fn new(seen: &'a Seen<'_>, start: Duration) -> Self {
+        let names = || seen.vocabulary.names().iter().map(String::as_str);
+        Self {
+            frame: seen.frame.sequence,
+            time: seen.frame.time.monotonic.saturating_sub(start).as_secs_f64(),
+            tracks: (seen.view.scored())
+                .map(|(track, scores)| TrackLine {
+                    track: track.id,
+                    rect: pixels(track.rect),
+                    person_score: track.score,
+                    scores: names().zip(scores.iter().copied()).collect(),
+                })
+                .collect(),
+            objects: (seen.view.objects().iter())
+                .map(|object| ObjectLine {
+                    class: seen.networks.class_name(object.class),
+                    rect: pixels(object.rect),
+                    score: object.score,
+                })
+                .collect(),
+        }
+    }
+}
+
+/// To a tenth of a pixel.
+fn pixels(rect: Rect) -> [f32; 4] {
+    [rect.x1, rect.y1, rect.x2, rect.y2].map(|x| (x * 10.0).round() / 10.0)
+}

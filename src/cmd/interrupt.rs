@@ -1,0 +1,22 @@
+//! SIGINT and SIGTERM: the first asks for an orderly stop, the second ends the process at once.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::Context;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+
+use crate::camera::Stop;
+
+/// A flag that is set by the first signal.
+pub fn stop_on_signals() -> anyhow::Result<Stop> {
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        // The order matters: on the first signal the flag is still unset when the shutdown looks at it.
+        flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&flag))
+            .and_then(|_| flag::register(signal, Arc::clone(&flag)))
+            .context("cannot watch for signals")?;
+    }
+    Ok(Stop::from(flag))
+}

@@ -1,0 +1,74 @@
+//! `watchword run`: the daemon.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tracing::{info, warn};
+
+use super::assemble::Loaded;
+use super::interrupt::stop_on_signals;
+use crate::camera::{self, Paced};
+use crate::clock::{Clock, SystemClock};
+use crate::config::BrokerKind;
+use crate::mqtt::{Broker, Mqtt, Origin};
+use crate::pipeline::{Delivery, Feed, Opener, Pipeline, Publishing};
+
+/// Watch the configured cameras and publish what is seen, until SIGTERM or SIGINT.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The configuration file; see `watchword config check`
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+/// What is still queued for the broker at the end has this long to leave.
+const DRAIN: Duration = Duration::from_secs(3);
+
+/// Runs the daemon.
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let config = super::config::load(&args.config)?;
+    let stop = stop_on_signals()?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+
+    let loaded = Loaded::open(&config)?;
+    info!("{}", loaded.describe());
+    let vocabulary = Arc::new(loaded.vocabulary(&config)?);
+    let networks = loaded.networks(&config)?;
+
+    let _broker = match config.mqtt.broker {
+        BrokerKind::Embedded => Some(Broker::start(&config.mqtt)?),
+        BrokerKind::External => None,
+    };
+    let origin = Origin {
+        node: config.node.name.clone(),
+        pack: loaded.pack.identity(),
+        vocabulary: vocabulary.id().to_owned(),
+    };
+    let (publisher, mqtt) = Mqtt::start(&config.mqtt, origin, Arc::clone(&clock))?;
+    let mut publishing = Publishing::new(publisher, &config);
+
+    let feeds = config
+        .cameras
+        .iter()
+        .cloned()
+        .map(|camera| {
+            let (clock, stop, wanted) = (Arc::clone(&clock), stop.clone(), camera.clone());
+            let open: Opener = Box::new(move || {
+                let source = camera::open(&wanted, Arc::clone(&clock), stop.clone())?;
+                Ok(Box::new(Paced::new(source, Arc::clone(&clock), stop.clone())))
+            });
+            Feed { camera, open, delivery: Delivery::Latest }
+        })
+        .collect();
+    let pipeline = Pipeline { config, networks, vocabulary, feeds, clock };
+    let result = pipeline.run(&mut publishing, &stop).context("the pipeline stopped");
+    let left = mqtt.shutdown(DRAIN);
+    if left > 0 {
+        warn!(left, "events could not be delivered before the end");
+    }
+    let report = result?;
+    info!(analysed = report.analysed, uptime = ?report.uptime, "stopped");
+    Ok(())
+}

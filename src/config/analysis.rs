@@ -1,0 +1,144 @@
+//! How a frame is looked at: the models, the detector, the tracker, the scores, and when they make an event.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::Span;
+
+/// `[pack]`: the model pack and what runs it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Pack {
+    /// `nano` (embedded), the path of a pack folder or of a `.tar.zst` of one.
+    pub path: PathBuf,
+    pub engine: EngineKind,
+    /// Threads of the engine; 0 takes every core.
+    pub threads: usize,
+}
+
+impl Default for Pack {
+    fn default() -> Self {
+        Self { path: "nano".into(), engine: EngineKind::Cpu, threads: 0 }
+    }
+}
+
+/// Which runtime runs the networks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineKind {
+    /// `rten`, the fast one.
+    #[default]
+    Cpu,
+    /// `tract`, the second opinion.
+    Tract,
+}
+
+/// `[detector]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Detector {
+    /// Lowest score of a person that may start a track.
+    pub person_threshold: f32,
+    /// Lowest score of an object.
+    pub object_threshold: f32,
+    /// Two boxes of a class that overlap more than this are one.
+    pub nms_iou: f32,
+    /// At most so many a frame, best first.
+    pub max_persons: usize,
+    /// At most so many a frame, best first.
+    pub max_objects: usize,
+}
+
+impl Default for Detector {
+    fn default() -> Self {
+        Self { person_threshold: 0.45, object_threshold: 0.4, nms_iou: 0.5, max_persons: 25, max_objects: 25 }
+    }
+}
+
+/// `[tracker]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Tracker {
+    /// Detections down to this score may continue a track, not start one.
+    pub low_threshold: f32,
+    /// Least overlap of a detection with where a track is expected.
+    pub match_iou: f32,
+    /// Detections in a row before a track counts.
+    pub confirm: u32,
+    /// How long a track survives without a detection.
+    pub max_lost: Span,
+}
+
+impl Default for Tracker {
+    fn default() -> Self {
+        Self { low_threshold: 0.2, match_iou: 0.2, confirm: 3, max_lost: Span::from_secs_f64(2.0) }
+    }
+}
+
+/// `[scoring]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Scoring {
+    pub heads: Heads,
+    pub crop: Crop,
+    /// Time constant of the smoothing along a track.
+    pub smoothing: Span,
+    /// Factor on the cosine before the softmax; absent: the pack's.
+    pub logit_scale: Option<f32>,
+}
+
+impl Default for Scoring {
+    fn default() -> Self {
+        Self { heads: Heads::None, crop: Crop::Pad, smoothing: Span::from_secs_f64(1.0), logit_scale: None }
+    }
+}
+
+/// What turns features into scores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Heads {
+    /// Mean of the person's and the whole frame's embedding ("fusion").
+    #[default]
+    None,
+    /// The whole frame alone, the paper's baseline.
+    Baseline,
+}
+
+/// How a person's box becomes the tower's square.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Crop {
+    /// The whole box, letterboxed.
+    #[default]
+    Pad,
+    /// The whole box, its proportions given up.
+    Stretch,
+    /// Short side fitted, the rest cut off, as the paper's code does.
+    Center,
+}
+
+/// `[events]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Events {
+    /// An occurrence ends when its score falls this far below the threshold.
+    pub hysteresis: f32,
+    /// It ends only after the score stayed there this long.
+    pub release: Span,
+    /// After an end, the same person and action stay silent this long.
+    pub cool_down: Span,
+    /// At most one update in this time, unless the score moves by 0.1.
+    pub update_interval: Span,
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self {
+            hysteresis: 0.1,
+            release: Span::from_secs_f64(0.5),
+            cool_down: Span::from_secs_f64(2.0),
+            update_interval: Span::from_secs_f64(1.0),
+        }
+    }
+}

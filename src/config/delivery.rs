@@ -1,0 +1,84 @@
+//! How the box is called and where its events go.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::Span;
+
+/// `[node]`: this box.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Node {
+    /// Slug; the second level of every topic.
+    pub name: String,
+}
+
+impl Default for Node {
+    fn default() -> Self {
+        Self { name: "watchword".into() }
+    }
+}
+
+/// `[mqtt]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Mqtt {
+    pub broker: BrokerKind,
+    /// External: where the broker is. Embedded: where to listen.
+    pub host: String,
+    pub port: u16,
+    /// First level of every topic.
+    pub base_topic: String,
+    /// Absent: `watchword-<node>`.
+    pub client_id: Option<String>,
+    pub username: Option<String>,
+    /// A file with the password, so that no password stands in this one.
+    pub password_file: Option<PathBuf>,
+    pub keep_alive: Span,
+    /// Events that may wait while the broker is away.
+    pub queue: usize,
+    /// Publish the tracks of every analysed frame.
+    pub detections: bool,
+}
+
+impl Default for Mqtt {
+    fn default() -> Self {
+        Self {
+            broker: BrokerKind::External,
+            host: "127.0.0.1".into(),
+            port: 1883,
+            base_topic: "watchword".into(),
+            client_id: None,
+            username: None,
+            password_file: None,
+            keep_alive: Span::from_secs_f64(30.0),
+            queue: 1000,
+            detections: false,
+        }
+    }
+}
+
+/// Whose broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BrokerKind {
+    #[default]
+    External,
+    /// One in this process, for boxes that have none.
+    Embedded,
+}
+
+/// `[stats]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Stats {
+    /// Between two reports on `<base>/<node>/stats`.
+    pub interval: Span,
+}
+
+impl Default for Stats {
+    fn default() -> Self {
+        Self { interval: Span::from_secs_f64(30.0) }
+    }
+}

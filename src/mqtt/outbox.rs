@@ -1,0 +1,217 @@
+//! Everything that waits for the broker, and in which order it goes.
+//!
+//! Publishers fill it from any thread, the session empties it; both hold it only for as long as it takes to move a
+//! message. Has never heard of sockets.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+use tokio::sync::Notify;
+
+use super::levels::Levels;
+use super::payload::Origin;
+use super::queue::EventQueue;
+use super::topic::Topics;
+use crate::clock::Clock;
+use crate::event::Change;
+use ulid::Ulid;
+
+/// Frames of detections that may wait for a busy connection: about a second of one camera.
+const DETECTIONS: usize = 16;
+
+/// How delivery goes, since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Counters {
+    /// Whether the broker has accepted us, now.
+    pub connected: bool,
+    /// Events not yet acknowledged by the broker, now.
+    pub queued: usize,
+    /// Events handed to a connection, repeats counted again.
+    pub sent: u64,
+    /// Events that the broker acknowledged.
+    pub acked: u64,
+    /// Events that were dropped because the queue was full.
+    pub dropped: u64,
+    /// Frames of detections that were dropped because the broker was away or slow.
+    pub dropped_detections: u64,
+}
+
+/// The outbox, the bell that says something was put in, and the clock.
+pub(super) struct Shared {
+    outbox: Mutex<Outbox>,
+    pub bell: Notify,
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Shared {
+    pub fn new(outbox: Outbox, clock: Arc<dyn Clock>) -> Self {
+        Self { outbox: Mutex::new(outbox), bell: Notify::new(), clock }
+    }
+
+    /// The outbox. A panic elsewhere leaves it as usable as before: no method leaves it half changed.
+    pub fn outbox(&self) -> MutexGuard<'_, Outbox> {
+        self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What waits.
+pub(super) struct Outbox {
+    pub topics: Topics,
+    pub origin: Origin,
+    pub levels: Levels,
+    events: EventQueue,
+    detections: VecDeque<Message>,
+    stats: Option<Vec<u8>>,
+    connected: bool,
+    sent: u64,
+    acked: u64,
+    dropped_detections: u64,
+}
+
+/// Something to publish.
+pub(super) struct Message {
+    pub topic: String,
+    pub payload: Vec<u8>,
+    pub kind: Kind,
+}
+
+/// What a message is, which decides how it is published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Retained, at least once: availability and states.
+    Standing,
+    /// Not retained, at least once; the number is what the outbox wants back.
+    Event(u64),
+    /// Retained, at most once.
+    Stats,
+    /// Not retained, at most once.
+    Detections,
+}
+
+impl Kind {
+    /// QoS 1, else QoS 0.
+    pub fn is_acknowledged(self) -> bool {
+        matches!(self, Self::Standing | Self::Event(_))
+    }
+
+    pub fn is_retained(self) -> bool {
+        matches!(self, Self::Standing | Self::Stats)
+    }
+}
+
+/// What a connection can take now.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Room {
+    pub acknowledged: bool,
+    pub unacknowledged: bool,
+}
+
+impl Outbox {
+    /// An outbox in which `capacity` events may wait.
+    pub fn new(topics: Topics, origin: Origin, capacity: usize) -> Self {
+        Self {
+            topics,
+            origin,
+            levels: Levels::default(),
+            events: EventQueue::new(capacity),
+            detections: VecDeque::with_capacity(DETECTIONS),
+            stats: None,
+            connected: false,
+            sent: 0,
+            acked: 0,
+            dropped_detections: 0,
+        }
+    }
+
+    pub fn put_event(&mut self, id: Ulid, change: Change, payload: Vec<u8>) {
+        self.events.push(id, change, payload);
+    }
+
+    /// Whether detections would go anywhere; if not, one frame of them counts as dropped.
+    pub fn takes_detections(&mut self) -> bool {
+        self.dropped_detections += u64::from(!self.connected);
+        self.connected
+    }
+
+    /// Puts in a frame of detections; the oldest goes if the connection is too slow for them.
+    pub fn put_detections(&mut self, topic: String, payload: Vec<u8>) {
+        if self.detections.len() == DETECTIONS {
+            self.detections.pop_front();
+            self.dropped_detections += 1;
+        }
+        self.detections.push_back(Message { topic, payload, kind: Kind::Detections });
+    }
+
+    /// Puts in statistics in place of older ones.
+    pub fn put_stats(&mut self, payload: Vec<u8>) {
+        self.stats = Some(payload);
+    }
+
+    /// There is a connection, which knows nothing yet.
+    pub fn connected(&mut self) {
+        self.connected = true;
+        self.levels.rewind();
+        self.events.rewind();
+    }
+
+    /// The connection is gone.
+    pub fn disconnected(&mut self) {
+        self.connected = false;
+        self.events.rewind();
+        self.dropped_detections += self.detections.len() as u64;
+        self.detections.clear();
+    }
+
+    /// What to hand to the connection next, if there is anything that it has room for: states before the events that
+    /// made them, those before everything that may be lost.
+    pub fn next(&mut self, room: Room) -> Option<Message> {
+        if room.acknowledged {
+            if let Some(level) = self.levels.tell_next() {
+                let payload = if level.is_on() { "ON" } else { "OFF" }.into();
+                let topic = self.topics.state(&level.camera, &level.action);
+                return Some(Message { topic, payload, kind: Kind::Standing });
+            }
+            if let Some((number, payload)) = self.events.send_next() {
+                self.sent += 1;
+                let (topic, payload) = (self.topics.events(), payload.to_vec());
+                return Some(Message { topic, payload, kind: Kind::Event(number) });
+            }
+        }
+        if !room.unacknowledged {
+            return None;
+        }
+        if let Some(payload) = self.stats.take() {
+            return Some(Message { topic: self.topics.stats(), payload, kind: Kind::Stats });
+        }
+        self.detections.pop_front()
+    }
+
+    /// The broker has the message.
+    pub fn acknowledge(&mut self, kind: Kind) {
+        if let Kind::Event(number) = kind {
+            self.acked += u64::from(self.events.acknowledge(number));
+        }
+    }
+
+    /// Events not yet acknowledged.
+    pub fn unsent(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Whether there is nothing to hand over and no event unacknowledged.
+    pub fn is_empty(&self) -> bool {
+        self.events.len() == 0 && self.levels.is_told() && self.stats.is_none() && self.detections.is_empty()
+    }
+
+    pub fn counters(&self) -> Counters {
+        Counters {
+            connected: self.connected,
+            queued: self.events.len(),
+            sent: self.sent,
+            acked: self.acked,
+            dropped: self.events.dropped(),
+            dropped_detections: self.dropped_detections,
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The handle by which the rest of the daemon publishes. No method waits for the network.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::outbox::{Counters, Shared};
+use super::payload::{TrackScores, detections_json, event_json, to_json};
+use super::stats::{Stats, stats_json};
+use crate::event::ActionEvent;
+
+/// Puts messages into the outbox. Cheap to clone; usable from any thread, also while the broker is away.
+#[derive(Clone)]
+pub struct Publisher(pub(super) Arc<Shared>);
+
+impl Publisher {
+    /// Makes camera and action pairs known, so that their `state` says `OFF` before anything happens. Pairs that
+    /// are known keep their state.
+    pub fn announce<'a>(&self, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) {
+        let mut outbox = self.0.outbox();
+        for (camera, action) in pairs {
+            outbox.levels.announce(camera, action);
+        }
+        drop(outbox);
+        self.0.bell.notify_one();
+    }
+
+    /// Events from now on name this vocabulary.
+    pub fn set_vocabulary(&self, id: &str) {
+        id.clone_into(&mut self.0.outbox().origin.vocabulary);
+    }
+
+    /// Publishes an event, and `state` where it changes. This is the hand-over that `latency_ms` runs to. Every `begin`
+    /// must be followed by an `end` of the same id.
+    pub fn event(&self, event: &ActionEvent) {
+        let latency = self.0.clock.monotonic().saturating_sub(event.captured);
+        let mut outbox = self.0.outbox();
+        let latency_ms = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
+        let payload = to_json(&event_json(event, &outbox.origin, latency_ms));
+        outbox.put_event(event.id, event.change, payload);
+        outbox.levels.follow(event);
+        drop(outbox);
+        self.0.bell.notify_one();
+    }
+
+    /// Publishes the tracks of one analysed frame. Whether to is the caller's decision (`mqtt.detections`); while the
+    /// broker is away they are dropped before any work is done.
+    pub fn detections<'a>(
+        &self,
+        camera: &'a str,
+        time: Timestamp,
+        tracks: impl Iterator<Item = TrackScores<'a>> + Clone,
+    ) {
+        let mut outbox = self.0.outbox();
+        if !outbox.takes_detections() {
+            return;
+        }
+        let payload = to_json(&detections_json(&outbox.origin.node, camera, time, tracks));
+        let topic = outbox.topics.detections(camera);
+        outbox.put_detections(topic, payload);
+        drop(outbox);
+        self.0.bell.notify_one();
+    }
+
+    /// Publishes statistics; older ones that still wait are replaced.
+    pub fn stats(&self, stats: &Stats) {
+        let mut outbox = self.0.outbox();
+        let payload = to_json(&stats_json(stats, &outbox.origin, outbox.counters()));
+        outbox.put_stats(payload);
+        drop(outbox);
+        self.0.bell.notify_one();
+    }
+
+    /// How delivery goes.
+    pub fn counters(&self) -> Counters {
+        self.0.outbox().counters()
+    }
+}

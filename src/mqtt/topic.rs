@@ -1,0 +1,39 @@
+//! Every topic string, built here and nowhere else.
+
+/// The topics of one node. Base, node, camera and action are slugs, which the configuration guarantees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Topics {
+    prefix: String,
+}
+
+impl Topics {
+    /// Topics below `<base>/<node>`.
+    pub fn new(base: &str, node: &str) -> Self {
+        Self { prefix: format!("{base}/{node}") }
+    }
+
+    /// `online` or `offline`; retained, and the last will.
+    pub fn availability(&self) -> String {
+        format!("{}/availability", self.prefix)
+    }
+
+    /// Action events of all cameras.
+    pub fn events(&self) -> String {
+        format!("{}/events", self.prefix)
+    }
+
+    /// `ON` while anybody in front of `camera` does `action`, else `OFF`; retained.
+    pub fn state(&self, camera: &str, action: &str) -> String {
+        format!("{}/{camera}/{action}/state", self.prefix)
+    }
+
+    /// The tracks of each analysed frame.
+    pub fn detections(&self, camera: &str) -> String {
+        format!("{}/{camera}/detections", self.prefix)
+    }
+
+    /// Numbers about the box; retained.
+    pub fn stats(&self) -> String {
+        format!("{}/stats", self.prefix)
+    }
+}

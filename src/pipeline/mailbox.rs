@@ -1,0 +1,247 @@
+//! Where cameras leave frames and the analysis picks them up: one slot a camera, the newest frame wins.
+//!
+//! Frames are swapped, never copied: a camera hands in a full frame and goes on with the buffer that lay in the
+//! slot. Nothing is allocated once each buffer has seen a frame.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::frame::Frame;
+
+/// What happens to a frame that nobody has picked up when the next one comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// It is replaced and counted: a live camera never waits.
+    Latest,
+    /// The camera waits: a recording is analysed whole.
+    Every,
+}
+
+/// What the analysis finds in a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrival {
+    /// A frame, now in the caller's buffer.
+    Frame,
+    /// The camera stopped delivering (it broke, or a recording begins again): what is open must be closed.
+    Lost,
+    /// There will be no more frames from this camera.
+    Ended,
+}
+
+/// Slots for a fixed number of cameras.
+pub struct Mailbox {
+    slots: Mutex<Slots>,
+    filled: Condvar,
+    emptied: Condvar,
+}
+
+struct Slots {
+    slots: Vec<Slot>,
+    /// Where the search for the next filled slot starts, so that no camera starves another.
+    next: usize,
+    closed: bool,
+}
+
+struct Slot {
+    frame: Frame,
+    /// `frame` is unread.
+    waiting: bool,
+    lost: bool,
+    ended: bool,
+    replaced: u64,
+}
+
+impl Mailbox {
+    /// Slots for `cameras` cameras.
+    pub fn new(cameras: usize) -> Self {
+        let slots = (0..cameras)
+            .map(|_| Slot { frame: Frame::default(), waiting: false, lost: false, ended: false, replaced: 0 })
+            .collect();
+        Self {
+            slots: Mutex::new(Slots { slots, next: 0, closed: false }),
+            filled: Condvar::new(),
+            emptied: Condvar::new(),
+        }
+    }
+
+    /// Leaves `frame` in the slot of `camera` and takes the buffer that lay there. Returns `false` when the
+    /// mailbox is closed.
+    pub fn put(&self, camera: usize, frame: &mut Frame, delivery: Delivery) -> bool {
+        let mut slots = self.lock();
+        loop {
+            if slots.closed {
+                return false;
+            }
+            let Some(slot) = slots.slots.get_mut(camera) else { return false };
+            if slot.waiting && delivery == Delivery::Every {
+                slots = self.emptied.wait(slots).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            slot.replaced += u64::from(slot.waiting);
+            std::mem::swap(&mut slot.frame, frame);
+            slot.waiting = true;
+            self.filled.notify_one();
+            return true;
+        }
+    }
+
+    /// Says that `camera` stopped delivering. A frame still unread is given up, so that the loss stands between
+    /// the frames before it and those after it.
+    pub fn lost(&self, camera: usize) {
+        if let Some(slot) = self.lock().slots.get_mut(camera) {
+            slot.replaced += u64::from(std::mem::take(&mut slot.waiting));
+            slot.lost = true;
+        }
+        self.emptied.notify_all();
+        self.filled.notify_one();
+    }
+
+    /// Says that `camera` will deliver no more; a frame still waiting is delivered first.
+    pub fn ended(&self, camera: usize) {
+        if let Some(slot) = self.lock().slots.get_mut(camera) {
+            slot.ended = true;
+        }
+        self.filled.notify_one();
+    }
+
+    /// Waits up to `timeout` for an arrival from any camera, in turn; swaps a frame into `frame`.
+    pub fn take(&self, frame: &mut Frame, timeout: Duration) -> Option<(usize, Arrival)> {
+        let slots = self.lock();
+        let (mut slots, _) = self
+            .filled
+            .wait_timeout_while(slots, timeout, |s| !s.closed && !s.slots.iter().any(Slot::has_news))
+            .unwrap_or_else(PoisonError::into_inner);
+        let count = slots.slots.len();
+        let first = slots.next;
+        for camera in (first..count).chain(0..first) {
+            let Some(arrival) = slots.slots.get_mut(camera).and_then(|slot| slot.take(frame)) else { continue };
+            slots.next = (camera + 1) % count;
+            self.emptied.notify_all();
+            return Some((camera, arrival));
+        }
+        None
+    }
+
+    /// Wakes everyone; cameras are told to stop, what waits may still be taken.
+    pub fn close(&self) {
+        self.lock().closed = true;
+        self.filled.notify_all();
+        self.emptied.notify_all();
+    }
+
+    /// Frames of `camera` that were replaced unread.
+    pub fn replaced(&self, camera: usize) -> u64 {
+        self.lock().slots.get(camera).map_or(0, |slot| slot.replaced)
+    }
+
+    /// Frames unread now.
+    pub fn waiting(&self) -> u64 {
+        self.lock().slots.iter().map(|slot| u64::from(slot.waiting)).sum()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Slots> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Slot {
+    fn has_news(&self) -> bool {
+        self.waiting || self.lost || self.ended
+    }
+
+    fn take(&mut self, frame: &mut Frame) -> Option<Arrival> {
+        if std::mem::take(&mut self.lost) {
+            Some(Arrival::Lost)
+        } else if std::mem::take(&mut self.waiting) {
+            std::mem::swap(&mut self.frame, frame);
+            Some(Arrival::Frame)
+        } else {
+            std::mem::take(&mut self.ended).then_some(Arrival::Ended)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbered(sequence: u64) -> Frame {
+        Frame { sequence, ..Frame::default() }
+    }
+
+    const SOON: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn the_newest_frame_wins_and_what_it_replaced_is_counted() {
+        let mailbox = Mailbox::new(1);
+        for n in 1..=3 {
+            assert!(mailbox.put(0, &mut numbered(n), Delivery::Latest));
+        }
+        let mut frame = Frame::default();
+        assert_eq!(mailbox.take(&mut frame, SOON), Some((0, Arrival::Frame)));
+        assert_eq!((frame.sequence, mailbox.replaced(0)), (3, 2));
+        assert_eq!(mailbox.take(&mut frame, SOON), None);
+    }
+
+    #[test]
+    fn a_recording_waits_until_its_frame_is_taken() {
+        let mailbox = Mailbox::new(1);
+        let seen = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for n in 1..=50 {
+                    mailbox.put(0, &mut numbered(n), Delivery::Every);
+                }
+                mailbox.ended(0);
+            });
+            let (mut seen, mut frame) = (Vec::new(), Frame::default());
+            loop {
+                match mailbox.take(&mut frame, Duration::from_secs(5)) {
+                    Some((_, Arrival::Frame)) => seen.push(frame.sequence),
+                    other => break assert_eq!(other, Some((0, Arrival::Ended))),
+                }
+            }
+            seen
+        });
+        assert_eq!(seen, (1..=50).collect::<Vec<_>>());
+        assert_eq!(mailbox.replaced(0), 0);
+    }
+
+    #[test]
+    fn cameras_take_turns() {
+        let mailbox = Mailbox::new(3);
+        let mut frame = Frame::default();
+        let mut order = Vec::new();
+        for _ in 0..6 {
+            for camera in 0..3 {
+                mailbox.put(camera, &mut Frame::default(), Delivery::Latest);
+            }
+            order.extend(mailbox.take(&mut frame, SOON).map(|(camera, _)| camera));
+        }
+        assert_eq!(order, [0, 1, 2, 0, 1, 2]);
+    }
+
+    #[test]
+    fn a_loss_stands_between_the_frames_before_and_after_it() {
+        let mailbox = Mailbox::new(1);
+        let mut frame = Frame::default();
+        mailbox.put(0, &mut numbered(1), Delivery::Latest);
+        mailbox.lost(0);
+        mailbox.put(0, &mut numbered(2), Delivery::Latest);
+        mailbox.ended(0);
+        assert_eq!(mailbox.take(&mut frame, SOON), Some((0, Arrival::Lost)));
+        assert_eq!(mailbox.take(&mut frame, SOON), Some((0, Arrival::Frame)));
+        assert_eq!(frame.sequence, 2);
+        assert_eq!(mailbox.take(&mut frame, SOON), Some((0, Arrival::Ended)));
+    }
+
+    #[test]
+    fn closing_frees_a_waiting_recording() {
+        let mailbox = Mailbox::new(1);
+        mailbox.put(0, &mut numbered(1), Delivery::Every);
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| mailbox.put(0, &mut numbered(2), Delivery::Every));
+            mailbox.close();
+            assert!(!waiting.join().unwrap());
+        });
+    }
+}

@@ -1,0 +1,111 @@
+//! The observer of the daemon: hands what was seen to MQTT. Never waits; what MQTT cannot take is counted there.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use super::{Observer, Report, Seen, Stage, View};
+use crate::config::Config;
+use crate::mqtt::{CameraStats, Publisher, Stats, TrackScores};
+
+/// Publishes events and statistics, and every frame's detections where the configuration asks for them.
+pub struct Publishing {
+    publisher: Publisher,
+    detections: bool,
+    cameras: Vec<String>,
+    /// The statistics before, from which rates count.
+    before: Option<Report>,
+}
+
+impl Publishing {
+    /// Announces every camera's actions as off, then publishes what comes.
+    pub fn new(publisher: Publisher, config: &Config) -> Self {
+        let cameras: Vec<_> = config.cameras.iter().map(|c| c.name.clone()).collect();
+        let actions = || config.actions.iter().map(|a| a.name.as_str());
+        publisher.announce(cameras.iter().flat_map(|c| actions().map(move |a| (c.as_str(), a))));
+        Self { publisher, detections: config.mqtt.detections, cameras, before: None }
+    }
+}
+
+impl Observer for Publishing {
+    fn analysed(&mut self, seen: &Seen<'_>) {
+        for event in seen.view.events() {
+            self.publisher.event(event);
+        }
+        if self.detections
+            && let Some(camera) = self.cameras.get(seen.camera)
+        {
+            let (width, height) = (seen.frame.picture.width as f32, seen.frame.picture.height as f32);
+            let names = || seen.vocabulary.names().iter().map(String::as_str);
+            let tracks = seen.view.scored().map(|(track, scores)| {
+                let rect = track.rect.normalised(width, height);
+                TrackScores::new(track.id, rect, track.score, names().zip(scores.iter().copied()))
+            });
+            self.publisher.detections(camera, seen.frame.time.utc, tracks);
+        }
+    }
+
+    fn closed(&mut self, view: &View) {
+        for event in view.events() {
+            self.publisher.event(event);
+        }
+    }
+
+    fn report(&mut self, report: &Report) {
+        self.publisher.stats(&statistics(report, self.before.as_ref()));
+        self.before = Some(report.clone());
+    }
+}
+
+/// `report` as published; rates and means are over the time since `before`.
+fn statistics(report: &Report, before: Option<&Report>) -> Stats {
+    let start = before.map_or(Duration::ZERO, |b| b.uptime);
+    let seconds = report.uptime.saturating_sub(start).as_secs_f64().max(1e-3);
+    let milliseconds = |time: Duration| round(time.as_secs_f64() * 1e3, 3);
+    let frames = report.analysed - before.map_or(0, |b| b.analysed);
+    let stage = |stage| {
+        let time = report.stages.of(stage).saturating_sub(before.map_or(Duration::ZERO, |b| b.stages.of(stage)));
+        (stage.name(), round(time.as_secs_f64() * 1e3 / frames.max(1) as f64, 3))
+    };
+    let cameras = report.cameras.iter().enumerate().map(|(index, camera)| {
+        let earlier = before.and_then(|b| b.cameras.get(index));
+        let rate = |count: u64, earlier: Option<u64>| round((count - earlier.unwrap_or(0)) as f64 / seconds, 2);
+        let stats = CameraStats {
+            captured_fps: rate(camera.captured, earlier.map(|c| c.captured)),
+            analysed_fps: rate(camera.analysed, earlier.map(|c| c.analysed)),
+            dropped_frames: camera.dropped,
+            persons: camera.persons,
+        };
+        (camera.name.clone(), stats)
+    });
+    Stats {
+        time: report.time,
+        version: env!("CARGO_PKG_VERSION"),
+        uptime_s: round(report.uptime.as_secs_f64(), 1),
+        cameras: cameras.collect(),
+        latency_ms_p50: report.latency_p50.map(milliseconds),
+        latency_ms_p95: report.latency_p95.map(milliseconds),
+        stage_ms: Stage::ALL.into_iter().map(stage).collect(),
+        queue_depths: BTreeMap::from([("frames", report.waiting)]),
+        resident_memory: report.resident_memory,
+        temperatures: temperatures(Path::new("/sys/class/thermal")),
+    }
+}
+
+fn round(value: f64, decimals: i32) -> f64 {
+    let unit = 10f64.powi(decimals);
+    (value * unit).round() / unit
+}
+
+/// What the kernel's thermal zones read, in °C, by their type. A sensor that does not answer is left out.
+fn temperatures(folder: &Path) -> BTreeMap<String, f64> {
+    let Ok(zones) = std::fs::read_dir(folder) else { return BTreeMap::new() };
+    let read = |path: &Path| std::fs::read_to_string(path).ok();
+    zones
+        .flatten()
+        .filter_map(|zone| {
+            let millidegrees: f64 = read(&zone.path().join("temp"))?.trim().parse().ok()?;
+            Some((read(&zone.path().join("type"))?.trim().to_owned(), millidegrees / 1e3))
+        })
+        .collect()
+}

@@ -1,0 +1,103 @@
+//! Numbers about the pipeline itself, for `stats`, the demo's summary and the bench.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::mailbox::Mailbox;
+use super::meter::{StageTimes, Window, resident_memory};
+use super::Camera;
+use crate::clock::FrameTime;
+
+/// The pipeline since it started.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// When it was made.
+    pub time: Timestamp,
+    pub uptime: Duration,
+    pub cameras: Vec<CameraReport>,
+    /// Frames analysed, all cameras.
+    pub analysed: u64,
+    /// Capture to the end of analysis, over the latest [`Window::LENGTH`] frames; `None` before the first.
+    pub latency_p50: Option<Duration>,
+    pub latency_p95: Option<Duration>,
+    /// Summed over all analysed frames.
+    pub stages: StageTimes,
+    /// Frames that wait for the analysis now, all cameras.
+    pub waiting: u64,
+    /// Bytes.
+    pub resident_memory: u64,
+}
+
+/// One camera since the start.
+#[derive(Debug, Clone)]
+pub struct CameraReport {
+    pub name: String,
+    pub captured: u64,
+    pub analysed: u64,
+    /// Replaced by a newer frame before the analysis had time for them.
+    pub dropped: u64,
+    /// Gaps in the source's own count.
+    pub missed: u64,
+    /// Analysed with an error.
+    pub failed: u64,
+    pub reopened: u64,
+    /// Visible in the latest frame.
+    pub persons: usize,
+}
+
+/// Collects what a [`Report`] says.
+pub(super) struct Reporter {
+    started: Duration,
+    interval: Duration,
+    due: Duration,
+    latencies: Box<Window>,
+    stages: StageTimes,
+}
+
+impl Reporter {
+    pub fn new(now: Duration, interval: Duration) -> Self {
+        Self { started: now, interval, due: now + interval, latencies: Box::default(), stages: StageTimes::default() }
+    }
+
+    pub fn analysed(&mut self, times: &StageTimes, latency: Duration) {
+        self.stages.add(times);
+        self.latencies.push(latency);
+    }
+
+    pub fn is_due(&self, now: Duration) -> bool {
+        now >= self.due
+    }
+
+    pub fn report(&mut self, cameras: &[Camera], mailbox: &Mailbox, now: FrameTime) -> Report {
+        let time = now.utc;
+        let now = now.monotonic;
+        self.due = now + self.interval;
+        let cameras: Vec<_> = cameras
+            .iter()
+            .enumerate()
+            .map(|(index, camera)| CameraReport {
+                name: camera.name.clone(),
+                captured: camera.counts.captured.load(Ordering::Relaxed),
+                analysed: camera.analysed,
+                dropped: mailbox.replaced(index),
+                missed: camera.counts.missed.load(Ordering::Relaxed),
+                failed: camera.failed,
+                reopened: camera.counts.reopened.load(Ordering::Relaxed),
+                persons: camera.view.scored().count(),
+            })
+            .collect();
+        Report {
+            time,
+            uptime: now.saturating_sub(self.started),
+            analysed: cameras.iter().map(|c| c.analysed).sum(),
+            cameras,
+            latency_p50: self.latencies.quantile(0.5),
+            latency_p95: self.latencies.quantile(0.95),
+            stages: self.stages,
+            waiting: mailbox.waiting(),
+            resident_memory: resident_memory(),
+        }
+    }
+}

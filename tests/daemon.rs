@@ -1,0 +1,187 @@
+//! `watchword run` and `watchword demo` with real brokers and a subscriber that nobody here wrote.
+
+mod common;
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use common::{clip, complaint, config, free_port, installed, output, watchword};
+use serde_json::Value;
+
+/// Waits are generous: they end when what is waited for comes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A child that does not outlive its test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        _ = self.0.kill();
+        _ = self.0.wait();
+    }
+}
+
+impl Running {
+    fn terminate(&mut self) {
+        let pid = rustix::process::Pid::from_child(&self.0);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    }
+
+    /// The exit status, if it comes in time.
+    fn wait(&mut self, patience: Duration) -> Option<std::process::ExitStatus> {
+        let end = Instant::now() + patience;
+        while Instant::now() < end {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return Some(status);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        None
+    }
+}
+
+fn mosquitto(port: u16, folder: &Path) -> Running {
+    let settings = folder.join("mosquitto.conf");
+    std::fs::write(&settings, format!("listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n")).unwrap();
+    let program = if Path::new("/usr/sbin/mosquitto").exists() { "/usr/sbin/mosquitto" } else { "mosquitto" };
+    let broker = Command::new(program).arg("-c").arg(&settings).stderr(Stdio::null()).stdout(Stdio::null()).spawn();
+    Running(broker.unwrap())
+}
+
+/// `mosquitto_sub` on everything: lines of `topic payload`.
+fn subscribe(port: u16) -> (Running, Receiver<(String, String)>) {
+    let mut child = Command::new("mosquitto_sub")
+        .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-q", "1", "-v", "-t", "watchword/#"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        for line in lines.map_while(Result::ok) {
+            let (topic, payload) = line.split_once(' ').unwrap_or((&line, ""));
+            if sender.send((topic.to_owned(), payload.to_owned())).is_err() {
+                break;
+            }
+        }
+    });
+    (Running(child), receiver)
+}
+
+fn connectable(port: u16) {
+    let end = Instant::now() + PATIENCE;
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(Instant::now() < end, "nobody listens on {port}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Reads until `enough` says so; what was read.
+fn until(messages: &Receiver<(String, String)>, enough: impl Fn(&str, &str) -> bool) -> Vec<(String, String)> {
+    let mut read = Vec::new();
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        let Ok((topic, payload)) = messages.recv_timeout(left) else { panic!("it never came; read {read:#?}") };
+        let done = enough(&topic, &payload);
+        read.push((topic, payload));
+        if done {
+            return read;
+        }
+    }
+}
+
+fn events(read: &[(String, String)]) -> Vec<Value> {
+    let events = read.iter().filter(|(topic, _)| topic == "watchword/box/events");
+    events.map(|(_, payload)| serde_json::from_str(payload).unwrap()).collect()
+}
+
+#[test]
+fn events_reach_a_real_broker_and_a_stop_closes_what_is_open() {
+    if !installed("mosquitto_sub") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let _broker = mosquitto(port, folder.path());
+    connectable(port);
+    let (_subscriber, messages) = subscribe(port);
+    let more = format!("[mqtt]\nport = {port}\n[stats]\ninterval = \"1s\"\n");
+    let path = config(folder.path(), &clip().display().to_string(), &more);
+    let text = std::fs::read_to_string(&path).unwrap().replace("analysis_fps = 5", "analysis_fps = 5\nloop = true");
+    std::fs::write(&path, text).unwrap();
+    let mut daemon = Running(
+        watchword().arg("run").arg("--config").arg(&path).stderr(Stdio::null()).spawn().unwrap(),
+    );
+
+    let mut read = until(&messages, |topic, payload| topic.ends_with("/events") && payload.contains("\"begin\""));
+    daemon.terminate();
+    let status = daemon.wait(Duration::from_secs(5)).expect("it stops within 5 s of SIGTERM");
+    assert!(status.success());
+    read.extend(until(&messages, |topic, payload| topic == "watchword/box/availability" && payload == "offline"));
+
+    let events = events(&read);
+    for begin in events.iter().filter(|e| e["type"] == "begin") {
+        let end = events.iter().find(|e| e["id"] == begin["id"] && e["type"] == "end").expect("every begin has its end");
+        assert!(end["end"].is_string() && end["peak_score"].as_f64() >= begin["score"].as_f64());
+        assert_eq!((&begin["node"], &begin["camera"], &begin["pack"]), (&"box".into(), &"gate".into(), &"nano@1".into()));
+    }
+    assert!(events.iter().any(|e| e["reason"] == "shutdown"), "one was open when it stopped: {events:#?}");
+    let states: Vec<_> = read.iter().filter(|(t, _)| t == "watchword/box/gate/walking/state").map(|(_, p)| p).collect();
+    assert!(states.contains(&&"ON".to_owned()), "{states:?}");
+    assert_eq!(states.last().unwrap().as_str(), "OFF");
+    assert!(read.iter().any(|(topic, payload)| topic == "watchword/box/stats" && payload.contains("analysed_fps")));
+}
+
+#[test]
+fn the_embedded_broker_serves_strangers() {
+    if !installed("mosquitto_sub") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let more = format!("[mqtt]\nbroker = \"embedded\"\nport = {port}\n");
+    let path = config(folder.path(), &clip().display().to_string(), &more);
+    let _daemon =
+        Running(watchword().arg("run").arg("--config").arg(&path).stderr(Stdio::null()).spawn().unwrap());
+    connectable(port);
+    let (_subscriber, messages) = subscribe(port);
+    until(&messages, |topic, payload| topic.ends_with("/events") && payload.contains("\"end\""));
+}
+
+#[test]
+fn a_camera_that_is_not_there_does_not_stop_the_daemon() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let more = format!("[mqtt]\nbroker = \"embedded\"\nport = {port}\n");
+    let path = config(folder.path(), "/dev/video-that-is-not-there", &more);
+    let mut daemon = Running(
+        watchword().arg("run").arg("--config").arg(&path).stderr(Stdio::piped()).spawn().unwrap(),
+    );
+    let mut lines = BufReader::new(daemon.0.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let lost = lines.find(|line| line.contains("camera lost")).expect("it says so");
+    assert!(lost.contains("/dev/video-that-is-not-there") && lost.contains("retry_in"), "{lost}");
+    std::thread::spawn(move || lines.for_each(drop));
+    daemon.terminate();
+    assert!(daemon.wait(Duration::from_secs(5)).expect("it stops within 5 s of SIGTERM").success());
+}
+
+#[test]
+fn the_demo_shows_what_it_claims() {
+    let folder = tempfile::tempdir().unwrap();
+    let result = output(watchword().arg("demo").arg("--json").arg("--out").arg(folder.path()));
+    assert!(result.status.success(), "{}", complaint(&result));
+    let summary: Value = serde_json::from_slice(&result.stdout).unwrap();
+    assert!(summary["analysed"].as_u64().unwrap() > 20 && summary["persons"].as_u64().unwrap() > 20, "{summary}");
+    assert_eq!(summary["undelivered"], 0);
+    let events = summary["events"].as_object().unwrap();
+    assert!(events.values().map(|n| n.as_u64().unwrap()).sum::<u64>() > 0, "{summary}");
+    assert!(!events.contains_key("lying_down"), "nobody lies down in the clip: {summary}");
+    for file in ["annotated.avi", "annotated.jpg"] {
+        assert!(folder.path().join(file).metadata().unwrap().len() > 10_000, "{file}");
+    }
+}
