@@ -134,11 +134,11 @@ fn yolox_finds_people_walking() {
 fn sees_nobody_among_cars(detector: Option<Detector>) {
     let (Some(detector), Some(video)) = (detector, data("videos/car-detection.mp4")) else { return };
     let mut frames = 0;
-    watch(detector, &video, usize::MAX, 2, |seen| {
+    watch(detector, &video, usize::MAX, 5, |seen| {
         frames += 1;
         assert_eq!(seen.tracks, [], "frame {}", seen.index);
     });
-    assert!(frames > 150, "{frames}");
+    assert!(frames > 70, "{frames}");
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn gives_each_of_six_one_id(detector: Option<Detector>) {
     };
     // First and last frame in which each id is visible.
     let mut spans = BTreeMap::<u64, (usize, usize)>::new();
-    watch(detector, &video, usize::MAX, 2, |seen| {
+    watch(detector, &video, usize::MAX, 3, |seen| {
         assert!(seen.tracks.iter().filter(|t| t.visible).count() <= 1, "frame {}", seen.index);
         for track in seen.tracks.iter().filter(|t| t.visible) {
             spans.entry(track.id).or_insert((seen.index, seen.index)).1 = seen.index;

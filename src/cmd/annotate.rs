@@ -35,22 +35,25 @@ impl Annotator {
             self.canvas.draw_zone(&zone.polygon, &zone.name);
         }
         let mut telling = 0.0;
+        let mut persons = Vec::new();
         for (track, _) in seen.view.scored() {
             let scores = seen.view.smoothed(track.id).unwrap_or(&[]);
-            let mut ranked: Vec<_> = seen.vocabulary.names().iter().zip(scores.iter().copied()).collect();
+            let names = seen.vocabulary.names().iter().map(AsRef::as_ref);
+            let mut ranked: Vec<(&str, f32)> = names.zip(scores.iter().copied()).collect();
             ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
             ranked.retain(|(_, score)| *score >= LEAST);
             ranked.truncate(LINES);
             telling += ranked.first().map_or(0.0, |(_, score)| *score);
-            let lines: Vec<_> = ranked.iter().map(|(name, p)| format!("{name} {:.0}%", p * 100.0)).collect();
-            let highlighted = seen.view.is_open(track.id);
-            self.canvas.draw_person(&Annotation {
-                rect: track.rect,
-                id: track.id,
-                lines: &lines,
-                highlighted,
-            });
+            persons.push((track, ranked));
         }
+        let annotations: Vec<_> = persons
+            .iter()
+            .map(|(track, lines)| {
+                let highlighted = seen.view.is_open(track.id);
+                Annotation { rect: track.rect, id: track.id, lines, highlighted }
+            })
+            .collect();
+        self.canvas.draw_persons(&annotations);
         if telling > self.best_score {
             self.best_score = telling;
             self.best.clone_from(&self.canvas);

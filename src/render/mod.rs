@@ -2,8 +2,14 @@
 //!
 //! Knows pictures and plain values to draw; has never heard of networks, vocabularies or brokers.
 
+mod annotate;
 mod avi;
 mod canvas;
+mod plate;
+#[cfg(test)]
+mod tests;
+mod text;
 
+pub use annotate::Annotation;
 pub use avi::{AviError, AviWriter};
-pub use canvas::{Annotation, Canvas};
+pub use canvas::Canvas;
