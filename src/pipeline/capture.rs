@@ -67,73 +67,72 @@ impl Pace {
     }
 }
 
-/// Runs until the source ends (recordings) or `stop` is set.
-pub(super) fn capture(
-    index: usize,
-    mut feed: Feed,
-    mailbox: &Mailbox,
-    counts: &Arc<CaptureCounts>,
-    stop: &Stop,
-) -> Result<(), CameraError> {
-    let name = feed.camera.name.clone();
-    let mut frame = Frame::default();
-    let mut backoff = Backoff::default();
-    let result = loop {
-        // A driver's library may panic on what a driver says; for the other cameras' sake it counts as a loss.
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            let mut source = (feed.open)()?;
-            info!(camera = name, source = source.info().description, "camera opened");
-            deliver(index, source.as_mut(), &mut frame, &feed, mailbox, counts, &mut backoff, stop)
-        }));
-        let outcome = outcome.unwrap_or_else(|_| {
-            Err(CameraError::Device {
-                name: feed.camera.name.clone(),
-                reason: "reading it failed badly".into(),
-            })
-        });
-        match outcome {
-            Ok(()) => break Ok(()),
-            Err(_) if stop.is_set() => break Ok(()),
-            // A recording that cannot be read will not be better in a second.
-            Err(error) if feed.delivery == Delivery::Every => break Err(error),
-            Err(error) => {
-                mailbox.lost(index);
-                let wait = backoff.next();
-                warn!(camera = name, %error, retry_in = ?wait, "camera lost");
-                if stop.wait(wait) {
-                    break Ok(());
-                }
-                counts.reopened.fetch_add(1, Ordering::Relaxed);
-            }
-        }
-    };
-    mailbox.ended(index);
-    result
+/// One camera's thread.
+pub(super) struct Capture<'a> {
+    /// The camera's slot in the mailbox.
+    pub index: usize,
+    pub mailbox: &'a Mailbox,
+    pub counts: Arc<CaptureCounts>,
+    pub stop: &'a Stop,
 }
 
-fn deliver(
-    index: usize,
-    source: &mut dyn Source,
-    frame: &mut Frame,
-    feed: &Feed,
-    mailbox: &Mailbox,
-    counts: &CaptureCounts,
-    backoff: &mut Backoff,
-    stop: &Stop,
-) -> Result<(), CameraError> {
-    let mut pace = Pace::new(feed.camera.analysis_fps);
-    let mut expected = None;
-    while !stop.is_set() && source.read(frame)? {
-        backoff.reset();
-        counts.captured.fetch_add(1, Ordering::Relaxed);
-        let gap = expected.map_or(0, |next| frame.sequence.saturating_sub(next));
-        counts.missed.fetch_add(gap, Ordering::Relaxed);
-        expected = Some(frame.sequence + 1);
-        if pace.is_due(frame.time.monotonic) && !mailbox.put(index, frame, feed.delivery) {
-            break;
-        }
+impl Capture<'_> {
+    /// Runs until the source ends (recordings) or the stop is set.
+    pub fn run(&self, mut feed: Feed) -> Result<(), CameraError> {
+        let (mut frame, mut backoff) = (Frame::default(), Backoff::default());
+        let result = loop {
+            // A driver's library may panic on what a driver says; for the other cameras' sake it counts as a loss.
+            let outcome = catch_unwind(AssertUnwindSafe(|| {
+                let mut source = (feed.open)()?;
+                info!(camera = feed.camera.name, source = source.info().description, "camera opened");
+                self.deliver(&feed, source.as_mut(), &mut frame, &mut backoff)
+            }));
+            let outcome = outcome.unwrap_or_else(|_| {
+                let reason = "the library that reads it panicked; the lines above say where".into();
+                Err(CameraError::Device { name: feed.camera.source_without_password().into_owned(), reason })
+            });
+            match outcome {
+                Ok(()) => break Ok(()),
+                Err(_) if self.stop.is_set() => break Ok(()),
+                // A recording that cannot be read will not be better in a second.
+                Err(error) if feed.delivery == Delivery::Every => break Err(error),
+                Err(error) => {
+                    self.mailbox.lost(self.index);
+                    let wait = backoff.next();
+                    warn!(camera = feed.camera.name, %error, retry_in = ?wait, "camera lost");
+                    if self.stop.wait(wait) {
+                        break Ok(());
+                    }
+                    self.counts.reopened.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        };
+        self.mailbox.ended(self.index);
+        result
     }
-    Ok(())
+
+    fn deliver(
+        &self,
+        feed: &Feed,
+        source: &mut dyn Source,
+        frame: &mut Frame,
+        backoff: &mut Backoff,
+    ) -> Result<(), CameraError> {
+        let mut pace = Pace::new(feed.camera.analysis_fps);
+        let mut expected = None;
+        while !self.stop.is_set() && source.read(frame)? {
+            // Only a frame shows that the camera is back: a device may open and then give nothing.
+            backoff.reset();
+            self.counts.captured.fetch_add(1, Ordering::Relaxed);
+            let gap = expected.map_or(0, |next| frame.sequence.saturating_sub(next));
+            self.counts.missed.fetch_add(gap, Ordering::Relaxed);
+            expected = Some(frame.sequence + 1);
+            if pace.is_due(frame.time.monotonic) && !self.mailbox.put(self.index, frame, feed.delivery) {
+                break;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Waits that double from half a second to half a minute, with jitter so that cameras on one hub do not march in step.
@@ -154,5 +153,47 @@ impl Backoff {
 
     fn reset(&mut self) {
         self.failures = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn due(fps: Option<f64>, times: impl Iterator<Item = f64>) -> usize {
+        let mut pace = Pace::new(fps);
+        times.filter(|t| pace.is_due(Duration::from_secs_f64(100.0 + t))).count()
+    }
+
+    #[test]
+    fn a_pace_lets_through_its_rate_and_never_less_than_there_is() {
+        let camera = |fps: f64| (0..(fps * 10.0) as u32).map(move |n| f64::from(n) / fps);
+        assert_eq!(due(None, camera(25.0)), 250);
+        assert_eq!(due(Some(5.0), camera(25.0)), 50);
+        assert_eq!(due(Some(5.0), camera(5.0)), 50);
+        assert_eq!(due(Some(5.0), camera(2.0)), 20);
+        let jittered = camera(10.0).enumerate().map(|(n, t)| t + if n % 2 == 0 { 0.02 } else { 0.0 });
+        assert_eq!(due(Some(10.0), jittered), 100);
+        // 30 / 7 is no whole number: the rate holds on average
+        assert!((68..=72).contains(&due(Some(7.0), camera(30.0))));
+    }
+
+    #[test]
+    fn a_leap_in_time_starts_a_new_pace() {
+        let mut pace = Pace::new(Some(5.0));
+        let mut at = |seconds: f64| pace.is_due(Duration::from_secs_f64(seconds));
+        assert!(at(1000.0) && !at(1000.1) && at(1000.2));
+        assert!(at(3.0), "backwards");
+        assert!(!at(3.1) && at(5000.0), "forwards");
+        assert!(!at(5000.1));
+    }
+
+    #[test]
+    fn waits_double_up_to_a_limit_and_start_again() {
+        let mut backoff = Backoff::default();
+        let waits: Vec<_> = (0..10).map(|_| backoff.next().as_secs_f64()).collect();
+        assert!((0.375..0.625).contains(&waits[0]) && waits[9] >= 22.5 && waits[9] <= 37.5, "{waits:?}");
+        backoff.reset();
+        assert!(backoff.next() < Duration::from_secs(1));
     }
 }

@@ -36,7 +36,7 @@ pub enum PipelineError {
     #[error("camera {camera}: {source}")]
     Camera { camera: String, source: CameraError },
     #[error("camera {camera}, frame {frame}: {source}")]
-    Analysis { camera: String, frame: u64, source: AnalysisError },
+    Analysis { camera: String, frame: u64, source: Box<AnalysisError> },
 }
 
 /// A frame and what was found in it.
@@ -81,7 +81,8 @@ impl Pipeline {
             for (index, feed) in feeds.into_iter().enumerate() {
                 let counts = cameras.get(index).map(|c| Arc::clone(&c.counts)).unwrap_or_default();
                 let mailbox = &mailbox;
-                threads.push(scope.spawn(move || capture::capture(index, feed, mailbox, &counts, stop)));
+                let capture = capture::Capture { index, mailbox, counts, stop };
+                threads.push(scope.spawn(move || capture.run(feed)));
             }
             let analysed = analyse(
                 &mut cameras,
@@ -196,6 +197,7 @@ fn analyse(
                         }
                         Err(source) if camera.delivery == Delivery::Every => {
                             let (camera, frame) = (camera.name.clone(), frame.sequence);
+                            let source = Box::new(source);
                             return Err(PipelineError::Analysis { camera, frame, source });
                         }
                         Err(source) => {

@@ -149,9 +149,12 @@ impl Canvas {
         for row in 0..self.size().height {
             let y = row as f32 + 0.5;
             crossings.clear();
-            crossings.extend(points().zip(points().cycle().skip(1)).filter_map(|([x1, y1], [x2, y2])| {
-                ((y1 <= y) != (y2 <= y)).then(|| (x1 + (y - y1) / (y2 - y1) * (x2 - x1)) as i32)
-            }));
+            crossings.extend(
+                points()
+                    .zip(points().cycle().skip(1))
+                    .filter(|([_, y1], [_, y2])| (*y1 <= y) != (*y2 <= y))
+                    .map(|([x1, y1], [x2, y2])| (x1 + (y - y1) / (y2 - y1) * (x2 - x1)) as i32),
+            );
             crossings.sort_unstable();
             for &[from, to] in crossings.as_chunks::<2>().0 {
                 let span = Rectangle::new(Point::new(from, row as i32), Size::new(to.abs_diff(from), 1));
