@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 use watchword::config::EngineKind;
-use watchword::engine::{Element, EngineError, Input, Model, ModelBytes, Options, Port, Session, Tensor, engine};
+use watchword::engine::{
+    Element, EngineError, Input, Model, ModelBytes, Options, Port, Session, Tensor, engine,
+};
 use watchword::pack::architecture::{Clip, Graph, Precision, Recipe, Tower};
 
 const ENGINES: [EngineKind; 2] = [EngineKind::Cpu, EngineKind::Tract];
@@ -35,9 +37,11 @@ fn write(graph: Graph, path: &Path) {
     graph.write(&mut File::create(path).unwrap()).unwrap();
 }
 
+type Make = fn(&Recipe) -> Graph;
+
 /// The small towers, written to `folder`, and the published models that are there.
 fn cases(folder: &TempDir) -> Vec<Case> {
-    let towers: [(&str, fn(&Recipe) -> Graph); 2] = [("image", Recipe::image_tower), ("text", Recipe::text_tower)];
+    let towers: [(&str, Make); 2] = [("image", Recipe::image_tower), ("text", Recipe::text_tower)];
     let mut cases = Vec::new();
     for (word, precision) in [("f32", Precision::F32), ("int8", Precision::Int8)] {
         let recipe = Recipe { clip: SMALL, precision, seed: 7 };
@@ -235,7 +239,8 @@ fn int8_follows_f32() {
     for kind in ENGINES {
         for tower in ["image", "text"] {
             let [exact, rounded] = ["f32", "int8"].map(|word| {
-                let mut session = load(kind, &folder.path().join(format!("{tower}.{word}.onnx")), ONE).unwrap();
+                let mut session =
+                    load(kind, &folder.path().join(format!("{tower}.{word}.onnx")), ONE).unwrap();
                 let fed = feed(&*session, 2);
                 run(&mut *session, &fed).remove(0)
             });
@@ -265,7 +270,13 @@ fn models_quantised_by_onnxruntime_give_what_it_gives() {
             let mut outputs = Vec::new();
             session.run(&[Input::F32 { shape: &[2, 3, 8, 8], data: &x }], &mut outputs).unwrap();
             assert_eq!(outputs[0].shape, [2, 5]);
-            assert_agree(&format!("{name} on {kind:?}"), false, 0.0, &outputs[0].data, &floats(&expected[name]["y"]));
+            assert_agree(
+                &format!("{name} on {kind:?}"),
+                false,
+                0.0,
+                &outputs[0].data,
+                &floats(&expected[name]["y"]),
+            );
             // Integers come as floats.
             assert_eq!(outputs[1], Tensor { shape: vec![2], data: floats(&expected[name]["best"]) });
             assert_eq!(session.outputs()[1].element, Element::I64);
@@ -314,7 +325,8 @@ fn bad_files_are_errors_that_name_them() {
     }
     for kind in ENGINES {
         for path in &bad {
-            let error = load(kind, path, ONE).err().unwrap_or_else(|| panic!("{kind:?} loads {}", path.display()));
+            let error =
+                load(kind, path, ONE).err().unwrap_or_else(|| panic!("{kind:?} loads {}", path.display()));
             println!("{kind:?}: {error}");
             assert!(error.to_string().contains(&path.display().to_string()), "{error}");
             assert!(matches!(error, EngineError::Load { .. }));

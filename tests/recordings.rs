@@ -37,11 +37,12 @@ fn a_recording_becomes_tracks_events_and_a_video() {
         for track in frame["tracks"].as_array().unwrap() {
             people += 1;
             assert!(track["track"].as_u64().unwrap() > 0);
-            let rect: Vec<f64> = track["box"].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect();
+            let rect: Vec<f64> =
+                track["box"].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect();
             assert!(rect[0] < rect[2] && rect[1] < rect[3] && rect[2] > 2.0, "pixels: {rect:?}");
             assert!((0.0..=1.0).contains(&track["person_score"].as_f64().unwrap()));
             let scores = track["scores"].as_object().unwrap();
-            assert_eq!(scores.keys().collect::<Vec<_>>(), ["lying", "walking"]);
+            assert_eq!(scores.keys().collect::<Vec<_>>(), ["cycling", "walking"]);
             assert!(scores.values().map(|p| p.as_f64().unwrap()).sum::<f64>() <= 1.0001);
         }
         for object in frame["objects"].as_array().unwrap() {
@@ -51,7 +52,9 @@ fn a_recording_becomes_tracks_events_and_a_video() {
     assert!(people > 20, "{people} people");
 
     let events = lines(&out.join("events.jsonl"));
-    let of = |kind: &str| events.iter().filter(|e| e["type"] == kind).map(|e| e["id"].to_string()).collect::<Vec<_>>();
+    let of = |kind: &str| {
+        events.iter().filter(|e| e["type"] == kind).map(|e| e["id"].to_string()).collect::<Vec<_>>()
+    };
     let (begun, ended) = (of("begin"), of("end"));
     assert!(!begun.is_empty(), "somebody walks");
     assert!(begun.iter().all(|id| ended.contains(id)) && begun.len() == ended.len(), "all that begins ends");

@@ -115,7 +115,10 @@ fn finds_people_walking(detector: Option<Detector>) {
         tracked += if seen.index == 0 { truth.len() } else { met(truth, seen.tracks.iter().map(|t| t.rect)) };
     });
     println!("vtest.avi: {all} annotated, {detected} detected, {sure} of them surely, {tracked} followed");
-    assert!(detected * 5 >= all * 4 && tracked * 5 >= all * 4, "{all}: {detected} detected, {tracked} followed");
+    assert!(
+        detected * 5 >= all * 4 && tracked * 5 >= all * 4,
+        "{all}: {detected} detected, {tracked} followed"
+    );
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! From a configuration to loaded networks and an embedded vocabulary: what `run`, `demo`, `detect` and `bench` share.
 
-use anyhow::Context;
-
 use crate::clip::{ImageTower, TextTower};
 use crate::config::Config;
 use crate::detect::Detector;
@@ -21,8 +19,7 @@ pub struct Loaded {
 impl Loaded {
     /// Opens the configured pack and engine.
     pub fn open(config: &Config) -> anyhow::Result<Self> {
-        let pack = Pack::open(&config.pack.path)
-            .with_context(|| format!("pack {}", config.pack.path.display()))?;
+        let pack = Pack::open(&config.pack.path)?;
         let threads = match config.pack.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             n => n,

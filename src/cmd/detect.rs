@@ -66,7 +66,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         (Some(fps), None) | (None, Some(fps)) => fps,
         (None, None) => 25.0,
     };
-    let video = (!args.no_video).then(|| Annotator::create(&args.out.join("annotated.avi"), fps)).transpose()?;
+    let video =
+        (!args.no_video).then(|| Annotator::create(&args.out.join("annotated.avi"), fps)).transpose()?;
     let mut recording = Recording {
         tracks: create(&args.out.join("tracks.jsonl"))?,
         events: create(&args.out.join("events.jsonl"))?,
@@ -155,7 +156,8 @@ impl Observer for Recording {
     fn analysed(&mut self, seen: &Seen<'_>) {
         let start = *self.start.get_or_insert(seen.frame.time.monotonic);
         self.attempt(|this| {
-            serde_json::to_writer(&mut this.tracks, &Line::new(seen, start)).context("cannot write tracks.jsonl")?;
+            serde_json::to_writer(&mut this.tracks, &Line::new(seen, start))
+                .context("cannot write tracks.jsonl")?;
             this.tracks.write_all(b"\n").context("cannot write tracks.jsonl")?;
             this.write_events(seen.view.events()).context("cannot write events.jsonl")?;
             this.video.as_mut().map_or(Ok(()), |video| video.draw(seen))

@@ -76,7 +76,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 fn list(folders: &[PathBuf]) -> anyhow::Result<()> {
     show(Path::new("nano"));
     for folder in folders {
-        let entries = std::fs::read_dir(folder).with_context(|| format!("{} cannot be listed", folder.display()))?;
+        let entries =
+            std::fs::read_dir(folder).with_context(|| format!("{} cannot be listed", folder.display()))?;
         let mut packs: Vec<PathBuf> = entries
             .filter_map(|entry| Some(entry.ok()?.path()))
             .filter(|path| path.join("pack.toml").is_file())
@@ -120,7 +121,10 @@ fn verify(path: &Path) -> anyhow::Result<()> {
     let engine = engine(crate::config::EngineKind::Cpu);
     for role in [Role::Image, Role::Text, Role::Detector] {
         if role != Role::Text || pack.manifest().text.is_some() {
-            report(&format!("the {role} model loads"), pack.load(role, &*engine, Options { threads: 1 }).map(drop));
+            report(
+                &format!("the {role} model loads"),
+                pack.load(role, &*engine, Options { threads: 1 }).map(drop),
+            );
         }
     }
     if bad > 0 {

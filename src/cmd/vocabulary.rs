@@ -1,15 +1,17 @@
 //! `watchword vocabulary`: what a pack makes of words, before a camera watches for them.
 
-use std::fmt::Write;
-use std::path::{Path, PathBuf};
+mod scored;
 
-use serde::Serialize;
-use serde_json::{Map, Value};
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use scored::Scored;
 
 use super::assemble::Loaded;
 use crate::camera;
 use crate::clip::{Embeddings, ImageTower};
 use crate::config::{Action, Config};
+use crate::detect::Detector;
 use crate::frame::Rect;
 use crate::heads::{Features, Scorer, Scores};
 use crate::vocabulary::{Vocabulary, sentence};
@@ -23,7 +25,7 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Say how well phrases fit pictures, each picture as a whole
+    /// Say how well phrases fit pictures, as a whole and for each person in them
     Score(ScoreArgs),
     /// Show the phrases as the pack reads them, and which it can hardly tell apart
     Show(WordArgs),
@@ -100,91 +102,32 @@ fn score(args: &ScoreArgs) -> anyhow::Result<String> {
     let scale = config.scoring.logit_scale.unwrap_or(loaded.pack.manifest().embedding.logit_scale);
     let mut scorer = Scorer::new(config.scoring.heads, scale);
 
-    let (mut whole, none) = (Embeddings::default(), Embeddings::default());
-    let mut scores = Scores::default();
+    let mut detector = Detector::open(&loaded.pack, &*loaded.engine, loaded.options, &config)?;
+
+    let (mut rows, none) = (Embeddings::default(), Embeddings::default());
+    let (mut found, mut scores) = (Vec::new(), Scores::default());
     let mut pictures = Vec::new();
     for path in &args.images {
         let picture = camera::read_picture(path)?;
-        let rect = Rect::new(0.0, 0.0, picture.width as f32, picture.height as f32);
-        tower.push(&picture, rect, config.scoring.crop);
-        tower.encode(&mut [(1, &mut whole)])?;
-        // Person and context at once: fusion of a vector with itself is that vector.
-        let features = Features { count: 1, persons: &whole, objects: &none, context: whole.row(0) };
+        detector.prepare(&picture);
+        detector.detect(&mut found)?;
+        found.retain(|d| d.class == detector.person() && d.score >= config.detector.person_threshold);
+
+        let whole = Rect::new(0.0, 0.0, picture.width as f32, picture.height as f32);
+        for rect in [whole].into_iter().chain(found.iter().map(|person| person.rect)) {
+            tower.push(&picture, rect, config.scoring.crop);
+        }
+        tower.encode(&mut [(tower.len(), &mut rows)])?;
+        // The whole picture goes first, as if it were a person: fusion of a vector with itself is that vector.
+        let features = Features { count: rows.len(), persons: &rows, objects: &none, context: rows.row(0) };
         scorer.score(&features, &vocabulary, &mut scores);
-        pictures.push(Scored::new(path, &config.actions, scores.row(0).unwrap_or_default()));
+        pictures.push(Scored::new(path, &config.actions, &found, &scores));
     }
     if args.json {
         let json: Vec<_> = pictures.iter().map(Scored::json).collect();
         return Ok(serde_json::to_string_pretty(&json)? + "\n");
     }
     Ok(pictures.iter().map(Scored::table).collect::<Vec<_>>().join("\n"))
-}
-
-/// A picture's probabilities.
-struct Scored<'a> {
-    path: &'a Path,
-    actions: Vec<(&'a Action, f32)>,
-}
-
-/// As printed with `--json`.
-#[derive(Serialize)]
-struct Json {
-    image: String,
-    /// By action.
-    scores: Map<String, Value>,
-    /// Probability of no action: of the background, or of what stands against an action.
-    none: f32,
-}
-
-const NONE: &str = "(none of these)";
-/// Characters of a label in the table.
-const LABEL: usize = 48;
-/// Characters of a bar for certainty.
-const BAR: usize = 24;
-
-impl<'a> Scored<'a> {
-    fn new(path: &'a Path, actions: &'a [Action], scores: &[f32]) -> Self {
-        Self { path, actions: actions.iter().zip(scores.iter().copied()).collect() }
-    }
-
-    fn none(&self) -> f32 {
-        (1.0 - self.actions.iter().map(|(_, p)| p).sum::<f32>()).max(0.0)
-    }
-
-    fn json(&self) -> Json {
-        Json {
-            image: self.path.display().to_string(),
-            scores: self.actions.iter().map(|(action, p)| (action.name.clone(), (*p).into())).collect(),
-            none: self.none(),
-        }
-    }
-
-    /// The actions in words, most probable first.
-    fn table(&self) -> String {
-        let mut rows: Vec<_> =
-            self.actions.iter().map(|(action, p)| (shortened(action.label()), *p)).collect();
-        rows.sort_by(|a, b| b.1.total_cmp(&a.1));
-        // What would print as nothing: without background, what rounding left over.
-        if self.none() >= 5e-4 {
-            rows.push((NONE.into(), self.none()));
-        }
-        let width = rows.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0);
-        let mut text = format!("{}\n", self.path.display());
-        for (label, p) in rows {
-            let bar = "█".repeat((p * BAR as f32).round() as usize);
-            // Writing to a string cannot fail.
-            let _ = writeln!(text, "  {label:<width$}  {bar:<BAR$}  {:5.1} %", p * 100.0);
-        }
-        text
-    }
-}
-
-/// At most [`LABEL`] characters of `label`.
-fn shortened(label: &str) -> String {
-    match label.char_indices().nth(LABEL) {
-        Some(_) => label.chars().take(LABEL - 1).chain(['…']).collect(),
-        None => label.to_owned(),
-    }
 }
 
 /// Phrases whose cosine is above this get nearly the same score from any picture.
@@ -228,35 +171,12 @@ fn describe(config: &Config, vocabulary: &Vocabulary, pack: &str) -> Result<Stri
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn action(name: &str, phrase: &str) -> Action {
         Action { name: name.into(), phrases: vec![phrase.into()], ..Action::default() }
-    }
-
-    #[test]
-    fn the_table_is_sorted_and_aligned() {
-        let actions = [action("wave", "waving"), action("fall", "stürzt")];
-        let scored = Scored::new(Path::new("a.jpg"), &actions, &[0.25, 0.5]);
-        let bar = |n: usize| "█".repeat(n) + &" ".repeat(BAR - n);
-        let expected = format!(
-            "a.jpg\n  stürzt           {}   50.0 %\n  waving           {}   25.0 %\n  (none of these)  {}   25.0 %\n",
-            bar(12),
-            bar(6),
-            bar(6)
-        );
-        assert_eq!(scored.table(), expected);
-        let long = [action("long", &"ä".repeat(LABEL + 1)), action("just", &"ö".repeat(LABEL))];
-        let table = Scored::new(Path::new("a.jpg"), &long, &[0.5, 0.5]).table();
-        let labels = [format!("  {}…  ", "ä".repeat(LABEL - 1)), format!("  {}  ", "ö".repeat(LABEL))];
-        assert!(labels.iter().all(|label| table.contains(label)), "{table}");
-        let certain = Scored::new(Path::new("a.jpg"), &actions[..1], &[1.0]).table();
-        assert_eq!(certain, format!("a.jpg\n  waving  {}  100.0 %\n", bar(BAR)), "nothing else is possible");
-        let json = serde_json::to_value(scored.json()).unwrap();
-        assert_eq!(
-            json,
-            serde_json::json!({"image": "a.jpg", "scores": {"wave": 0.25, "fall": 0.5}, "none": 0.25})
-        );
     }
 
     #[test]

@@ -30,7 +30,11 @@ impl Grid {
 
 /// The grids of a detector, finest first.
 pub(super) fn grids(spec: &Spec) -> [Grid; 3] {
-    STRIDES.map(|stride| Grid { columns: spec.layout.width / stride, rows: spec.layout.height / stride, stride })
+    STRIDES.map(|stride| Grid {
+        columns: spec.layout.width / stride,
+        rows: spec.layout.height / stride,
+        stride,
+    })
 }
 
 /// What a decoder looks for among the outputs, and did not find.

@@ -99,7 +99,12 @@ pub struct Detector {
 
 impl Detector {
     /// Loads the detector of a pack.
-    pub fn open(pack: &Pack, engine: &dyn Engine, options: Options, config: &Config) -> Result<Self, DetectError> {
+    pub fn open(
+        pack: &Pack,
+        engine: &dyn Engine,
+        options: Options,
+        config: &Config,
+    ) -> Result<Self, DetectError> {
         let model = pack.model(Role::Detector, engine.name())?.name;
         let spec = Spec::of_pack(model, &pack.manifest().detector)?;
         let session = pack.load(Role::Detector, engine, options)?;

@@ -37,8 +37,10 @@ fn affected(node: &NodeProto, initializers: &[TensorProto]) -> Option<TensorProt
     };
     let weight = find(1)?;
     let group = attribute(node, "group").and_then(|group| group.i).unwrap_or(1);
-    let all = |name, value: i64| attribute(node, name).is_none_or(|list| list.ints.iter().all(|x| *x == value));
-    let plain = all("strides", 1) && all("dilations", 1) && all("pads", 0) && attribute(node, "auto_pad").is_none();
+    let all =
+        |name, value: i64| attribute(node, name).is_none_or(|list| list.ints.iter().all(|x| *x == value));
+    let plain =
+        all("strides", 1) && all("dilations", 1) && all("pads", 0) && attribute(node, "auto_pad").is_none();
     match *weight.dims.as_slice() {
         [_, _, 1, 1] if group == 1 && plain => return None,
         [kernels, 1, _, _] if kernels == group && group > 1 => return None,

@@ -10,7 +10,10 @@ use rten_tensor::prelude::*;
 
 use super::guard::{check_inputs, guarded};
 use super::outline::Outline;
-use super::{Element, Engine, EngineError, Input, Model, ModelBytes, Options, Port, Session, Tensor, conv_integer, kernels};
+use super::{
+    Element, Engine, EngineError, Input, Model, ModelBytes, Options, Port, Session, Tensor, conv_integer,
+    kernels,
+};
 
 /// rten. Sessions of one engine that ask for the same number of threads run on the same ones.
 ///
@@ -71,10 +74,14 @@ fn read(bytes: &ModelBytes) -> Result<rten::Model, String> {
 fn repaired(bytes: &ModelBytes) -> Result<Vec<u8>, String> {
     let model = match bytes {
         ModelBytes::Static(bytes) => ModelProto::parse_buf(bytes),
-        ModelBytes::File(path) => ModelProto::parse_file(File::open(path).map_err(|error| error.to_string())?),
+        ModelBytes::File(path) => {
+            ModelProto::parse_file(File::open(path).map_err(|error| error.to_string())?)
+        }
     };
     let mut model = model.map_err(|error| error.to_string())?;
-    model.graph.as_mut().map(conv_integer::repair);
+    if let Some(graph) = &mut model.graph {
+        conv_integer::repair(graph);
+    }
     model.write_buf().map_err(|error| error.to_string())
 }
 
@@ -108,8 +115,8 @@ impl CpuSession {
             integers.clear();
             if let Input::I64 { data, .. } = input {
                 for &value in *data {
-                    let value =
-                        i32::try_from(value).map_err(|_| format!("input {}: {value} exceeds 32 bits", port.name))?;
+                    let value = i32::try_from(value)
+                        .map_err(|_| format!("input {}: {value} exceeds 32 bits", port.name))?;
                     integers.push(value);
                 }
             }
@@ -117,7 +124,9 @@ impl CpuSession {
         let mut values = Vec::with_capacity(inputs.len());
         for ((input, id), integers) in inputs.iter().zip(self.model.input_ids()).zip(&self.integers) {
             let view = match *input {
-                Input::F32 { shape, data } => ValueView::from_shape(shape, data).map_err(|e| e.to_string())?,
+                Input::F32 { shape, data } => {
+                    ValueView::from_shape(shape, data).map_err(|e| e.to_string())?
+                }
                 Input::I64 { shape, .. } => {
                     ValueView::from_shape(shape, integers.as_slice()).map_err(|e| e.to_string())?
                 }

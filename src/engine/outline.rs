@@ -48,7 +48,9 @@ impl Outline {
         match walk(model, size) {
             Ok(Some(outline)) => Ok(outline),
             Ok(None) => Err("has no graph: not an ONNX model".into()),
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => Err("is cut off or no ONNX model".into()),
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                Err("is cut off or no ONNX model".into())
+            }
             Err(error) => Err(error.to_string()),
         }
     }

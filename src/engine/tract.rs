@@ -14,7 +14,9 @@ use tract_onnx::tract_hir::infer::Factoid;
 
 use super::guard::{check_inputs, guarded};
 use super::outline::Outline;
-use super::{Element, Engine, EngineError, Input, Model, ModelBytes, Options, Port, Session, Tensor, kernels};
+use super::{
+    Element, Engine, EngineError, Input, Model, ModelBytes, Options, Port, Session, Tensor, kernels,
+};
 
 /// tract. Sessions of one engine that ask for the same number of threads run on the same ones.
 #[derive(Default)]
@@ -63,7 +65,8 @@ impl TractSession {
     fn new(model: &Model, executor: Executor) -> Result<Self, String> {
         let proto = read(&model.bytes)?;
         let graph = proto.graph.as_ref().ok_or("has no graph: not an ONNX model")?;
-        let fed = graph.input.iter().filter(|i| graph.initializer.iter().all(|constant| constant.name != i.name));
+        let fed =
+            graph.input.iter().filter(|i| graph.initializer.iter().all(|constant| constant.name != i.name));
         let inputs = fed.map(port).collect::<Result<Vec<_>, _>>()?;
         let outputs = graph.output.iter().map(port).collect::<Result<Vec<_>, _>>()?;
         if inputs.is_empty() || outputs.is_empty() {
@@ -137,8 +140,12 @@ fn prepare(proto: pb::ModelProto, executor: Executor) -> TractResult<Arc<TypedSi
     drop(proto);
     for index in 0..model.inputs.len() {
         let mut fact = model.input_fact(index)?.clone();
-        let open: Vec<usize> =
-            fact.shape.dims().enumerate().filter_map(|(axis, size)| (!size.is_concrete()).then_some(axis)).collect();
+        let open: Vec<usize> = fact
+            .shape
+            .dims()
+            .enumerate()
+            .filter_map(|(axis, size)| (!size.is_concrete()).then_some(axis))
+            .collect();
         for axis in open {
             let symbol = model.symbols.new_with_prefix("open");
             fact.shape.set_dim(axis, symbol.into());

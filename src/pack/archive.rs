@@ -35,7 +35,9 @@ pub fn unpacked(archive: &Path) -> Result<PathBuf, PackError> {
     result.map_err(|error| PackError::Archive {
         path: archive.to_owned(),
         reason: match error.kind() {
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::StorageFull => {
+            io::ErrorKind::PermissionDenied
+            | io::ErrorKind::ReadOnlyFilesystem
+            | io::ErrorKind::StorageFull => {
                 format!("cannot be unpacked beside itself: {error}; unpack it elsewhere and name the folder")
             }
             _ => format!("cannot be unpacked: {error}; fetch it again"),

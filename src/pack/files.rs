@@ -44,8 +44,10 @@ impl Store {
                 Cow::Owned(read.map_err(|source| PackError::Open { path: path.to_owned(), source })?)
             }
         };
-        String::from_utf8(bytes.into_owned())
-            .map_err(|_| PackError::Manifest { path: self.describe(MANIFEST), reason: "is not UTF-8 text".into() })
+        String::from_utf8(bytes.into_owned()).map_err(|_| PackError::Manifest {
+            path: self.describe(MANIFEST),
+            reason: "is not UTF-8 text".into(),
+        })
     }
 
     /// A file of the binary.
@@ -55,7 +57,9 @@ impl Store {
             Self::Folder(_) => &[],
         };
         let found = files.iter().find(|(name, _)| *name == file);
-        found.map(|(_, bytes)| *bytes).ok_or_else(|| PackError::Missing { pack: pack.into(), file: file.into() })
+        found
+            .map(|(_, bytes)| *bytes)
+            .ok_or_else(|| PackError::Missing { pack: pack.into(), file: file.into() })
     }
 
     /// The whole of a file that is not a model, its hash verified.
@@ -107,7 +111,10 @@ fn bounded(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(most + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {
-        return Err(io::Error::new(ErrorKind::FileTooLarge, format!("{} is larger than {most} bytes", path.display())));
+        return Err(io::Error::new(
+            ErrorKind::FileTooLarge,
+            format!("{} is larger than {most} bytes", path.display()),
+        ));
     }
     Ok(bytes)
 }

@@ -56,12 +56,13 @@ fn write_files(pack: &RandomPack, nano: &Pack, folder: &Path) -> io::Result<Mani
         Precision::Int8 => "int8",
     };
     let mut hashes = BTreeMap::new();
-    let mut add = |file: &str, write: &mut dyn FnMut(&mut HashingFile) -> io::Result<()>| -> io::Result<String> {
-        let mut to = HashingFile::create(&folder.join(file))?;
-        write(&mut to)?;
-        hashes.insert(file.to_owned(), to.finish()?);
-        Ok(file.to_owned())
-    };
+    let mut add =
+        |file: &str, write: &mut dyn FnMut(&mut HashingFile) -> io::Result<()>| -> io::Result<String> {
+            let mut to = HashingFile::create(&folder.join(file))?;
+            write(&mut to)?;
+            hashes.insert(file.to_owned(), to.finish()?);
+            Ok(file.to_owned())
+        };
     // One tower at a time is in memory.
     let tower = |make: fn(&Recipe) -> Graph| move |to: &mut HashingFile| make(&pack.recipe).write(to);
     let image = add(&format!("image.{word}.onnx"), &mut tower(Recipe::image_tower))?;
@@ -90,7 +91,7 @@ fn write_files(pack: &RandomPack, nano: &Pack, folder: &Path) -> io::Result<Mani
         image: Image {
             size: [clip.picture; 2],
             mean: [0.481_454_66, 0.457_827_5, 0.408_210_73],
-            std: [0.268_629_54, 0.261_302_58, 0.275_777_11],
+            std: [0.268_629_54, 0.261_302_6, 0.275_777_1],
             resize: Filter::Bicubic,
             files: cpu(image),
         },

@@ -218,7 +218,9 @@ impl Manifest {
 
 fn is_slug(name: &str) -> bool {
     let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
-    name.starts_with(|first: char| first.is_ascii_alphanumeric()) && name.len() <= 64 && name.bytes().all(known)
+    name.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && name.len() <= 64
+        && name.bytes().all(known)
 }
 
 /// A name that cannot lead out of a folder, on any system.

@@ -123,7 +123,12 @@ impl Pack {
     }
 
     /// Loads the model of `role`, and checks its inputs and outputs against the manifest.
-    pub fn load(&self, role: Role, engine: &dyn Engine, options: Options) -> Result<Box<dyn Session>, PackError> {
+    pub fn load(
+        &self,
+        role: Role,
+        engine: &dyn Engine,
+        options: Options,
+    ) -> Result<Box<dyn Session>, PackError> {
         let session = engine.load(&self.model(role, engine.name())?, options)?;
         self.check_shapes(role, session.inputs(), session.outputs()).map_err(|reason| PackError::Shape {
             pack: self.identity(),
@@ -192,13 +197,14 @@ impl Pack {
         } else if size.is_some() {
             return Err(format!("takes {} inputs instead of one picture", inputs.len()));
         }
-        if let (Role::Image | Role::Text, [output, ..]) = (role, outputs) {
-            let expected = self.manifest.embedding.width;
-            if let Some(Some(width)) = output.shape.last()
-                && *width != expected
-            {
-                return Err(format!("output {} is {width} wide, embedding.width is {expected}", output.name));
-            }
+        // Towers are published with more outputs than the one that is wanted.
+        let expected = self.manifest.embedding.width;
+        let wide =
+            |output: &Port| output.shape.last().copied().flatten().is_none_or(|width| width == expected);
+        if role != Role::Detector && !outputs.iter().any(wide) {
+            let found: Vec<_> =
+                outputs.iter().map(|output| format!("{} {:?}", output.name, output.shape)).collect();
+            return Err(format!("output {}: embedding.width is {expected}", found.join(", ")));
         }
         Ok(())
     }

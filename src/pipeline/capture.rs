@@ -86,7 +86,10 @@ pub(super) fn capture(
             deliver(index, source.as_mut(), &mut frame, &feed, mailbox, counts, &mut backoff, stop)
         }));
         let outcome = outcome.unwrap_or_else(|_| {
-            Err(CameraError::Device { name: feed.camera.name.clone(), reason: "reading it failed badly".into() })
+            Err(CameraError::Device {
+                name: feed.camera.name.clone(),
+                reason: "reading it failed badly".into(),
+            })
         });
         match outcome {
             Ok(()) => break Ok(()),

@@ -114,7 +114,9 @@ impl Mailbox {
         let count = slots.slots.len();
         let first = slots.next;
         for camera in (first..count).chain(0..first) {
-            let Some(arrival) = slots.slots.get_mut(camera).and_then(|slot| slot.take(frame)) else { continue };
+            let Some(arrival) = slots.slots.get_mut(camera).and_then(|slot| slot.take(frame)) else {
+                continue;
+            };
             slots.next = (camera + 1) % count;
             self.emptied.notify_all();
             return Some((camera, arrival));

@@ -83,8 +83,16 @@ impl Pipeline {
                 let mailbox = &mailbox;
                 threads.push(scope.spawn(move || capture::capture(index, feed, mailbox, &counts, stop)));
             }
-            let analysed =
-                analyse(&mut cameras, &mut networks, &vocabulary, &mailbox, &*clock, &mut reporter, observer, stop);
+            let analysed = analyse(
+                &mut cameras,
+                &mut networks,
+                &vocabulary,
+                &mailbox,
+                &*clock,
+                &mut reporter,
+                observer,
+                stop,
+            );
             if analysed.is_err() {
                 stop.set();
             }
@@ -177,7 +185,13 @@ fn analyse(
                         Ok(()) => {
                             camera.analysed += 1;
                             let view = &camera.view;
-                            observer.analysed(&Seen { camera: index, frame: &frame, view, networks, vocabulary });
+                            observer.analysed(&Seen {
+                                camera: index,
+                                frame: &frame,
+                                view,
+                                networks,
+                                vocabulary,
+                            });
                             reporter.analysed(view.times(), clock.monotonic().saturating_sub(captured));
                         }
                         Err(source) if camera.delivery == Delivery::Every => {

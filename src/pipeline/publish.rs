@@ -64,12 +64,14 @@ fn statistics(report: &Report, before: Option<&Report>) -> Stats {
     let milliseconds = |time: Duration| round(time.as_secs_f64() * 1e3, 3);
     let frames = report.analysed - before.map_or(0, |b| b.analysed);
     let stage = |stage| {
-        let time = report.stages.of(stage).saturating_sub(before.map_or(Duration::ZERO, |b| b.stages.of(stage)));
+        let time =
+            report.stages.of(stage).saturating_sub(before.map_or(Duration::ZERO, |b| b.stages.of(stage)));
         (stage.name(), round(time.as_secs_f64() * 1e3 / frames.max(1) as f64, 3))
     };
     let cameras = report.cameras.iter().enumerate().map(|(index, camera)| {
         let earlier = before.and_then(|b| b.cameras.get(index));
-        let rate = |count: u64, earlier: Option<u64>| round((count - earlier.unwrap_or(0)) as f64 / seconds, 2);
+        let rate =
+            |count: u64, earlier: Option<u64>| round((count - earlier.unwrap_or(0)) as f64 / seconds, 2);
         let stats = CameraStats {
             captured_fps: rate(camera.captured, earlier.map(|c| c.captured)),
             analysed_fps: rate(camera.analysed, earlier.map(|c| c.analysed)),

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::Camera;
 use super::mailbox::Mailbox;
 use super::meter::{StageTimes, Window, resident_memory};
-use super::Camera;
 use crate::clock::FrameTime;
 
 /// The pipeline since it started.
@@ -58,7 +58,13 @@ pub(super) struct Reporter {
 
 impl Reporter {
     pub fn new(now: Duration, interval: Duration) -> Self {
-        Self { started: now, interval, due: now + interval, latencies: Box::default(), stages: StageTimes::default() }
+        Self {
+            started: now,
+            interval,
+            due: now + interval,
+            latencies: Box::default(),
+            stages: StageTimes::default(),
+        }
     }
 
     pub fn analysed(&mut self, times: &StageTimes, latency: Duration) {

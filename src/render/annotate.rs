@@ -103,7 +103,8 @@ impl Canvas {
         let title = format!("#{}", person.id);
         let percent = |p: f32| format!("{:3.0}%", p.clamp(0.0, 1.0) * 100.0);
         let gap = letters.cell().width;
-        let widest = person.lines.iter().map(|(text, p)| letters.width(text) + gap + letters.width(&percent(*p)));
+        let widest =
+            person.lines.iter().map(|(text, p)| letters.width(text) + gap + letters.width(&percent(*p)));
         let width = widest.chain([letters.width(&title)]).max().unwrap_or(0) + 2 * margin;
         let step = letters.cell().height + 2;
         let size = Size::new(width, step * (1 + person.lines.len() as u32));

@@ -201,7 +201,11 @@ mod tests {
         for finish in [true, false] {
             let path = folder.path().join("a.avi");
             let writer = clip(&path, 20);
-            if finish { writer.finish().unwrap() } else { drop(writer) }
+            if finish {
+                writer.finish().unwrap()
+            } else {
+                drop(writer)
+            }
             let greys = greys(&path);
             assert_eq!(greys.len(), 20);
             for (n, grey) in (0u8..).zip(greys) {

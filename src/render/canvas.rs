@@ -60,7 +60,9 @@ impl Canvas {
     /// Mixes `colour` into an area; an `opacity` of 255 covers what was there.
     pub(super) fn shade(&mut self, area: &Rectangle, colour: Rgb888, opacity: u8) {
         let area = area.intersection(&self.bounding_box());
-        let (Ok(x), Ok(y)) = (usize::try_from(area.top_left.x), usize::try_from(area.top_left.y)) else { return };
+        let (Ok(x), Ok(y)) = (usize::try_from(area.top_left.x), usize::try_from(area.top_left.y)) else {
+            return;
+        };
         let (width, height) = (area.size.width as usize, area.size.height as usize);
         if width == 0 || height == 0 {
             return;

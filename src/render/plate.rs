@@ -37,7 +37,9 @@ pub(super) fn place(
         Rectangle::new(Point::new(at.x.min(limit.x).max(0), at.y.min(limit.y).max(0)), size)
     };
     let cost = |plate: &Rectangle| {
-        let covers = |others: &[Rectangle]| -> i64 { others.iter().map(|other| area(&plate.intersection(other))).sum() };
+        let covers = |others: &[Rectangle]| -> i64 {
+            others.iter().map(|other| area(&plate.intersection(other))).sum()
+        };
         // Each pixel of distance counts as much as covering a few pixels of a person.
         let away = (plate.top_left - Point::new(left, top - h)).abs();
         TEXT * covers(plates) + covers(persons) + 2 * i64::from(away.x + away.y)

@@ -55,8 +55,9 @@ fn strange_boxes_are_drawn_somehow() {
 #[test]
 fn plates_do_not_cover_each_other() {
     let mut canvas = canvas(768, 576);
-    let persons: Vec<_> =
-        (0..8).map(|n| person(n, Rect::new(300.0 + 4.0 * n as f32, 200.0, 340.0 + 4.0 * n as f32, 300.0))).collect();
+    let persons: Vec<_> = (0..8)
+        .map(|n| person(n, Rect::new(300.0 + 4.0 * n as f32, 200.0, 340.0 + 4.0 * n as f32, 300.0)))
+        .collect();
     canvas.draw_persons(&persons);
     for (i, a) in canvas.plates.iter().enumerate() {
         for b in &canvas.plates[i + 1..] {

@@ -64,17 +64,17 @@ analysis_fps = 5
 
 [[action]]
 name = "walking"
-phrases = ["a person walking"]
+phrases = ["a person walking on a street", "a person walking on the grass"]
 threshold = 0.3
-minimum_duration = "0.4s"
+minimum_duration = "400ms"
 
 [[action]]
-name = "lying"
-phrases = ["a person lying on the floor"]
+name = "cycling"
+phrases = ["a person riding a bicycle"]
 threshold = 0.95
 
 [vocabulary]
-background = ["an empty street"]
+background = ["a person standing"]
 {more}
 "#
     );

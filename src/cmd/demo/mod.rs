@@ -189,7 +189,15 @@ impl Summary {
 
     fn print(&self) {
         println!();
-        println!("{} frames, {} analysed in {} s ({} a second)", self.frames, self.analysed, self.seconds, self.analysed_per_second);
-        println!("latency p50 {:.0} ms, p95 {:.0} ms; {:.0} MB of memory", self.latency_ms_p50.unwrap_or(0.0), self.latency_ms_p95.unwrap_or(0.0), self.resident_memory_mb);
+        println!(
+            "{} frames, {} analysed in {} s ({} a second)",
+            self.frames, self.analysed, self.seconds, self.analysed_per_second
+        );
+        println!(
+            "latency p50 {:.0} ms, p95 {:.0} ms; {:.0} MB of memory",
+            self.latency_ms_p50.unwrap_or(0.0),
+            self.latency_ms_p95.unwrap_or(0.0),
+            self.resident_memory_mb
+        );
     }
 }

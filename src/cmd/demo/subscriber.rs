@@ -53,7 +53,9 @@ impl Subscriber {
             for notification in connection.iter() {
                 match notification {
                     Ok(Event::Incoming(Packet::SubAck(_))) => _ = subscribed.send(()),
-                    Ok(Event::Incoming(Packet::Publish(publish))) if publish.topic.ends_with("/availability") => {
+                    Ok(Event::Incoming(Packet::Publish(publish)))
+                        if publish.topic.ends_with("/availability") =>
+                    {
                         // The publisher's last word comes after its last event.
                         if &publish.payload[..] == b"offline" {
                             _ = went_offline.send(());

@@ -31,14 +31,19 @@ pub fn image_tower(recipe: &Recipe) -> Graph {
 
     // The class token, once a picture.
     let class = graph.weight(&format!("{scope}.class_embedding"), &[width], 0.0, inverse_root(width));
-    let batch = graph.node("Shape", "batch", &[&pixels], &[("start", Attribute::Int(0)), ("end", Attribute::Int(1))]);
+    let batch =
+        graph.node("Shape", "batch", &[&pixels], &[("start", Attribute::Int(0)), ("end", Attribute::Int(1))]);
     let one = graph.integers("class_shape", &[2], &[1, width as i64]);
     let shape = graph.node("Concat", "class.shape", &[&batch, &one], &[axis(0)]);
     let class = graph.node("Expand", "class", &[&class, &shape], &[]);
     let tokens_in = graph.node("Concat", "tokens", &[&class, &patches], &[axis(1)]);
 
-    let position =
-        graph.weight(&format!("{scope}.position_embedding.weight"), &[tokens, width], 0.0, EMBEDDING_DEVIATION);
+    let position = graph.weight(
+        &format!("{scope}.position_embedding.weight"),
+        &[tokens, width],
+        0.0,
+        EMBEDDING_DEVIATION,
+    );
     let x = graph.node("Add", scope, &[&tokens_in, &position], &[]);
     // Spelt so in the published parameters.
     let x = graph.layer_norm("vision_model.pre_layrnorm", &x, width);
@@ -66,8 +71,12 @@ pub fn text_tower(recipe: &Recipe) -> Graph {
     let length =
         graph.node("Shape", "length", &[&ids], &[("start", Attribute::Int(1)), ("end", Attribute::Int(2))]);
     let zero = graph.integers("zero", &[1], &[0]);
-    let position =
-        graph.weight(&format!("{scope}.position_embedding.weight"), &[clip.context, width], 0.0, EMBEDDING_DEVIATION);
+    let position = graph.weight(
+        &format!("{scope}.position_embedding.weight"),
+        &[clip.context, width],
+        0.0,
+        EMBEDDING_DEVIATION,
+    );
     let position = graph.node("Slice", "positions", &[&position, &zero, &length, &zero], &[]);
     let mask: Vec<f32> = (0..clip.context * clip.context)
         .map(|index| if index % clip.context > index / clip.context { f32::MIN } else { 0.0 })
@@ -82,7 +91,8 @@ pub fn text_tower(recipe: &Recipe) -> Graph {
     let x = graph.layer_norm("text_model.final_layer_norm", &x, width);
     // The end of the text is the highest token there is: pool where it stands.
     let last = graph.node("ArgMax", "end_of_text", &[&ids], &[axis(1), ("keepdims", Attribute::Int(1))]);
-    let pooled = graph.node("GatherND", "text_model.pooled", &[&x, &last], &[("batch_dims", Attribute::Int(1))]);
+    let pooled =
+        graph.node("GatherND", "text_model.pooled", &[&x, &last], &[("batch_dims", Attribute::Int(1))]);
     graph.linear("text_projection", &pooled, [width, clip.embedding], inverse_root(width), false);
     graph.output("text_embeds", &[Size::Named("batch"), Size::Fixed(clip.embedding)]);
     graph

@@ -85,7 +85,13 @@ impl Graph {
     }
 
     /// Adds a node with one output, which is named like it.
-    pub(super) fn node(&mut self, op: &str, name: &str, inputs: &[&str], attributes: &[(&str, Attribute)]) -> String {
+    pub(super) fn node(
+        &mut self,
+        op: &str,
+        name: &str,
+        inputs: &[&str],
+        attributes: &[(&str, Attribute)],
+    ) -> String {
         self.node_with_outputs(op, name, inputs, &[name], attributes);
         name.into()
     }
@@ -138,12 +144,20 @@ impl Graph {
     }
 
     /// Adds a random i8 weight with a scale per column of the last dimension, or one of all.
-    fn quantised_weight(&mut self, name: &str, dimensions: &[usize], deviation: f32, per: Per, limit: f32) -> [String; 3] {
+    fn quantised_weight(
+        &mut self,
+        name: &str,
+        dimensions: &[usize],
+        deviation: f32,
+        per: Per,
+        limit: f32,
+    ) -> [String; 3] {
         let values = self.draw(name, dimensions, 0.0, deviation);
         let (integers, scales) = match per {
             Per::Column(columns) => quantise_columns(&values, columns, limit),
             Per::Tensor => {
-                let greatest = values.iter().fold(f32::MIN_POSITIVE, |greatest, value| greatest.max(value.abs()));
+                let greatest =
+                    values.iter().fold(f32::MIN_POSITIVE, |greatest, value| greatest.max(value.abs()));
                 let step = greatest / limit;
                 (values.iter().map(|value| (value / step).round() as i8).collect(), vec![step])
             }
@@ -182,7 +196,8 @@ impl Graph {
         attributes: &[(&str, Attribute)],
     ) -> String {
         let [x, x_scale, x_zero] = self.quantise(x);
-        let product = self.node(op, &format!("{name}_quant"), &[&x, weight, &x_zero, weight_zero], attributes);
+        let product =
+            self.node(op, &format!("{name}_quant"), &[&x, weight, &x_zero, weight_zero], attributes);
         let to = [("to", Attribute::Int(i64::from(i32::from(DataType::Float))))];
         let cast = self.node("Cast", &format!("{name}_cast"), &[&product], &to);
         let scales = self.node("Mul", &format!("{name}_scales"), &[&x_scale, weight_scale], &[]);
@@ -190,7 +205,14 @@ impl Graph {
     }
 
     /// A linear layer `x · weight + bias`; `scope` is that of its parameters, the weight is `[from, to]`.
-    pub(super) fn linear(&mut self, scope: &str, x: &str, [from, to]: [usize; 2], deviation: f32, bias: bool) -> String {
+    pub(super) fn linear(
+        &mut self,
+        scope: &str,
+        x: &str,
+        [from, to]: [usize; 2],
+        deviation: f32,
+        bias: bool,
+    ) -> String {
         let weight = format!("{scope}.weight");
         let name = if bias { format!("{scope}.product") } else { scope.into() };
         let product = match self.precision {
@@ -212,7 +234,14 @@ impl Graph {
     }
 
     /// A convolution with a square kernel, which is its own stride, and no bias: `[_, 3, h, w]` → `[_, to, h/k, w/k]`.
-    pub(super) fn patches(&mut self, scope: &str, x: &str, to: usize, kernel: usize, deviation: f32) -> String {
+    pub(super) fn patches(
+        &mut self,
+        scope: &str,
+        x: &str,
+        to: usize,
+        kernel: usize,
+        deviation: f32,
+    ) -> String {
         let weight = format!("{scope}.weight");
         let dimensions = [to, 3, kernel, kernel];
         let square = || Attribute::Ints(vec![kernel as i64; 2]);
@@ -223,14 +252,21 @@ impl Graph {
                 self.node("Conv", scope, &[x, &weight], &attributes)
             }
             Precision::Int8 => {
-                let weight = self.quantised_weight(&weight, &dimensions, deviation, Per::Tensor, PRODUCT_LIMIT);
+                let weight =
+                    self.quantised_weight(&weight, &dimensions, deviation, Per::Tensor, PRODUCT_LIMIT);
                 self.integer_product("ConvInteger", scope, x, &weight, &attributes)
             }
         }
     }
 
     /// Rows of a table: `x` i64 → `[.., width]`.
-    pub(super) fn table(&mut self, scope: &str, x: &str, [rows, width]: [usize; 2], deviation: f32) -> String {
+    pub(super) fn table(
+        &mut self,
+        scope: &str,
+        x: &str,
+        [rows, width]: [usize; 2],
+        deviation: f32,
+    ) -> String {
         let weight = format!("{scope}.weight");
         match self.precision {
             Precision::F32 => {
@@ -263,12 +299,20 @@ impl Graph {
             producer_name: env!("CARGO_PKG_NAME").into(),
             ..ModelProto::default()
         };
-        let graph =
-            messages::Graph { name: "clip".into(), nodes: self.nodes, inputs: self.inputs, outputs: self.outputs };
-        let tensors: usize = self.initializers.iter().map(|tensor| {
-            let length = tensor.encoded_len();
-            key_len(INITIALIZER_FIELD) + encoded_len_varint(length as u64) + length
-        }).sum();
+        let graph = messages::Graph {
+            name: "clip".into(),
+            nodes: self.nodes,
+            inputs: self.inputs,
+            outputs: self.outputs,
+        };
+        let tensors: usize = self
+            .initializers
+            .iter()
+            .map(|tensor| {
+                let length = tensor.encoded_len();
+                key_len(INITIALIZER_FIELD) + encoded_len_varint(length as u64) + length
+            })
+            .sum();
         let mut buffer = model.encode_to_vec();
         encode_key(GRAPH_FIELD, WireType::LengthDelimited, &mut buffer);
         encode_varint((graph.encoded_len() + tensors) as u64, &mut buffer);
@@ -310,9 +354,15 @@ pub(super) enum Attribute {
 fn attribute(name: &str, value: &Attribute) -> messages::Attribute {
     let named = messages::Attribute { name: name.into(), ..messages::Attribute::default() };
     match value {
-        Attribute::Int(int) => messages::Attribute { kind: AttributeType::Int.into(), int: Some(*int), ..named },
-        Attribute::Ints(ints) => messages::Attribute { kind: AttributeType::Ints.into(), ints: ints.clone(), ..named },
-        Attribute::Float(x) => messages::Attribute { kind: AttributeType::Float.into(), float: Some(*x), ..named },
+        Attribute::Int(int) => {
+            messages::Attribute { kind: AttributeType::Int.into(), int: Some(*int), ..named }
+        }
+        Attribute::Ints(ints) => {
+            messages::Attribute { kind: AttributeType::Ints.into(), ints: ints.clone(), ..named }
+        }
+        Attribute::Float(x) => {
+            messages::Attribute { kind: AttributeType::Float.into(), float: Some(*x), ..named }
+        }
     }
 }
 
@@ -330,7 +380,10 @@ fn value_info(name: &str, element: DataType, shape: &[Size]) -> ValueInfoProto {
     };
     ValueInfoProto {
         name: name.into(),
-        r#type: Some(TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..TypeProto::default() }),
+        r#type: Some(TypeProto {
+            value: Some(type_proto::Value::TensorType(tensor)),
+            ..TypeProto::default()
+        }),
         ..ValueInfoProto::default()
     }
 }

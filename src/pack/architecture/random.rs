@@ -44,7 +44,8 @@ pub fn quantise_columns(values: &[f32], columns: usize, limit: f32) -> (Vec<i8>,
     }
     steps.iter_mut().for_each(|step| *step = (*step / limit).max(f32::MIN_POSITIVE));
     let rows = values.chunks_exact(columns);
-    let integers = rows.flat_map(|row| row.iter().zip(&steps).map(|(value, step)| (value / step).round() as i8));
+    let integers =
+        rows.flat_map(|row| row.iter().zip(&steps).map(|(value, step)| (value / step).round() as i8));
     (integers.collect(), steps)
 }
 
