@@ -154,9 +154,10 @@ impl Canvas {
         for row in 0..self.size().height {
             let y = row as f32 + 0.5;
             crossings.clear();
-            crossings.extend(points().zip(points().cycle().skip(1)).filter_map(|([x1, y1], [x2, y2])| {
-                ((y1 <= y) != (y2 <= y)).then(|| (x1 + (y - y1) / (y2 - y1) * (x2 - x1)) as i32)
-            }));
+            let edges = points().zip(points().cycle().skip(1));
+            let crossed = edges.filter(|([_, y1], [_, y2])| (*y1 <= y) != (*y2 <= y));
+            crossings
+                .extend(crossed.map(|([x1, y1], [x2, y2])| (x1 + (y - y1) / (y2 - y1) * (x2 - x1)) as i32));
             crossings.sort_unstable();
             for &[from, to] in crossings.as_chunks::<2>().0 {
                 let span = Rectangle::new(Point::new(from, row as i32), Size::new(to.abs_diff(from), 1));
