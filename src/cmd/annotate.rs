@@ -1,6 +1,7 @@
 //! What the pipeline saw, drawn into a video and a picture: for `detect` and `demo`.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context;
 
@@ -18,6 +19,8 @@ pub struct Annotator {
     canvas: Canvas,
     best: Canvas,
     best_score: f32,
+    /// Of the first frame, monotonic.
+    begin: Option<Duration>,
 }
 
 impl Annotator {
@@ -25,7 +28,7 @@ impl Annotator {
     pub fn create(path: &Path, fps: f64) -> anyhow::Result<Self> {
         let video =
             AviWriter::create(path, fps).with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(Self { video, canvas: Canvas::default(), best: Canvas::default(), best_score: -1.0 })
+        Ok(Self { video, canvas: Canvas::default(), best: Canvas::default(), best_score: -1.0, begin: None })
     }
 
     /// Draws one frame.
@@ -34,6 +37,14 @@ impl Annotator {
         for zone in seen.view.zones() {
             self.canvas.draw_zone(&zone.polygon, &zone.name);
         }
+        let now = seen.frame.time.monotonic;
+        let elapsed = now.saturating_sub(*self.begin.get_or_insert(now)).as_secs_f32();
+        let clock = format!("{:02.0}:{:04.1}", (elapsed / 60.0).floor(), elapsed % 60.0);
+        let persons = match seen.view.scored().count() {
+            1 => "1 person".to_owned(),
+            count => format!("{count} persons"),
+        };
+        self.canvas.draw_legend(&clock, &persons);
         let mut telling = 0.0;
         let mut persons = Vec::new();
         for (track, _) in seen.view.scored() {

@@ -59,15 +59,21 @@ pub enum DetectError {
     )]
     Input { model: String, expected: String, found: String },
     #[error(
-        "detector {model}, {kind:?}: no output has the shape {expected} ({what}), they are {found}; correct [detector] in the pack's pack.toml"
+        "detector {model}, {kind:?}: there is no output with the {expected}, there is {found}; correct [detector] in the pack's pack.toml"
     )]
-    Output { model: String, kind: Kind, what: String, expected: String, found: String },
+    Output { model: String, kind: Kind, expected: String, found: String },
     #[error("detector {model}: its classes are {classes:?}; only \"coco\" is known")]
     Classes { model: String, classes: String },
     #[error(transparent)]
-    Pack(#[from] PackError),
+    Pack(Box<PackError>),
     #[error(transparent)]
     Engine(#[from] EngineError),
+}
+
+impl From<PackError> for DetectError {
+    fn from(error: PackError) -> Self {
+        Self::Pack(Box::new(error))
+    }
 }
 
 /// What is worth keeping.
@@ -178,8 +184,7 @@ impl Detector {
             |missing| DetectError::Output {
                 model: self.spec.model.clone(),
                 kind: self.spec.kind,
-                what: missing.what,
-                expected: format!("{:?}", missing.shape),
+                expected: format!("{}, {:?}", missing.what, missing.shape),
                 found: self.describe_outputs(),
             },
         )?;

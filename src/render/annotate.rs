@@ -23,7 +23,7 @@ pub struct Annotation<'a> {
 }
 
 /// Colours that differ from each other and from most of the world, and that black can be read on.
-const COLOURS: [Rgb888; 8] = [
+const COLOURS: [Rgb888; 11] = [
     Rgb888::new(255, 196, 0),
     Rgb888::new(0, 200, 255),
     Rgb888::new(140, 240, 60),
@@ -32,6 +32,9 @@ const COLOURS: [Rgb888; 8] = [
     Rgb888::new(180, 150, 255),
     Rgb888::new(64, 224, 190),
     Rgb888::new(240, 240, 140),
+    Rgb888::new(255, 110, 95),
+    Rgb888::new(120, 170, 255),
+    Rgb888::new(225, 225, 225),
 ];
 /// Behind text, mixed in at [`DARK_OPACITY`].
 const DARK: Rgb888 = Rgb888::new(12, 14, 20);
@@ -45,7 +48,9 @@ impl Canvas {
     /// Tints a polygon of fractions of the frame, outlines and names it.
     pub fn draw_zone(&mut self, polygon: &[[f32; 2]], name: &str) {
         let Size { width, height } = self.size();
-        let points = || polygon.iter().map(|p| [p[0] * width as f32, p[1] * height as f32]);
+        // Far outside, the arithmetic of lines would overflow.
+        let fraction = |v: f32, length: u32| v.clamp(-1.0, 2.0) * length as f32;
+        let points = || polygon.iter().map(|p| [fraction(p[0], width), fraction(p[1], height)]);
         self.tint(points, ZONE_OPACITY);
         let style = PrimitiveStyle::with_stroke(Rgb888::WHITE, self.stroke());
         let point = |p: [f32; 2]| Point::new(p[0] as i32, p[1] as i32);
@@ -149,12 +154,10 @@ impl Canvas {
         for row in 0..self.size().height {
             let y = row as f32 + 0.5;
             crossings.clear();
-            crossings.extend(
-                points()
-                    .zip(points().cycle().skip(1))
-                    .filter(|([_, y1], [_, y2])| (*y1 <= y) != (*y2 <= y))
-                    .map(|([x1, y1], [x2, y2])| (x1 + (y - y1) / (y2 - y1) * (x2 - x1)) as i32),
-            );
+            let edges = points().zip(points().cycle().skip(1));
+            let crossed = edges.filter(|([_, y1], [_, y2])| (*y1 <= y) != (*y2 <= y));
+            crossings
+                .extend(crossed.map(|([x1, y1], [x2, y2])| (x1 + (y - y1) / (y2 - y1) * (x2 - x1)) as i32));
             crossings.sort_unstable();
             for &[from, to] in crossings.as_chunks::<2>().0 {
                 let span = Rectangle::new(Point::new(from, row as i32), Size::new(to.abs_diff(from), 1));

@@ -23,7 +23,8 @@ const LARGEST: u64 = 1 << 31;
 const HEADER: u32 = 224;
 const KEY_FRAME: u32 = 0x10;
 
-/// Writes frames as they come; the header and the index are completed by [`AviWriter::finish`].
+/// Writes frames as they come; index and header are completed by [`AviWriter::finish`], or, if that was not reached, when
+/// the writer is dropped, so that what was recorded until then can be seen.
 pub struct AviWriter {
     file: BufWriter<File>,
     fps: f64,
@@ -32,15 +33,19 @@ pub struct AviWriter {
     /// Offset from `movi`, and length.
     index: Vec<(u32, u32)>,
     position: u64,
+    limit: u64,
+    finished: bool,
 }
 
 impl AviWriter {
-    /// Creates the file; `fps` is how fast it is to be played.
+    /// Creates the file; `fps` is how fast it is to be played, 0.1 to 1000.
     pub fn create(path: &Path, fps: f64) -> io::Result<Self> {
+        let fps = if fps.is_finite() { fps.clamp(0.1, 1000.0) } else { 25.0 };
         let mut file = BufWriter::new(File::create(path)?);
         file.write_all(&[0; HEADER as usize])?;
         let position = u64::from(HEADER);
-        Ok(Self { file, fps, size: (0, 0), jpeg: Vec::new(), index: Vec::new(), position })
+        let (jpeg, index) = (Vec::new(), Vec::new());
+        Ok(Self { file, fps, size: (0, 0), jpeg, index, position, limit: LARGEST, finished: false })
     }
 
     /// Appends a frame.
@@ -49,7 +54,7 @@ impl AviWriter {
         canvas.encode_jpeg(&mut self.jpeg)?;
         let length = self.jpeg.len() as u64;
         let index = 16 * (self.index.len() as u64 + 1);
-        if self.position + length + index + 16 > LARGEST {
+        if self.position + length + index + 16 > self.limit {
             return Err(AviError::Full);
         }
         if self.index.is_empty() {
@@ -70,6 +75,11 @@ impl AviWriter {
 
     /// Writes the index and the header.
     pub fn finish(mut self) -> Result<(), AviError> {
+        self.complete()
+    }
+
+    fn complete(&mut self) -> Result<(), AviError> {
+        self.finished = true;
         self.file.write_all(b"idx1")?;
         self.file.write_all(&(self.index.len() as u32 * 16).to_le_bytes())?;
         for (offset, length) in &self.index {
@@ -116,12 +126,25 @@ impl AviWriter {
     }
 }
 
+impl Drop for AviWriter {
+    fn drop(&mut self) {
+        if !self.finished
+            && let Err(error) = self.complete()
+        {
+            tracing::warn!(%error, "an annotated video could not be completed");
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::camera::{self, Stop};
+    use crate::clock::SystemClock;
+    use crate::config;
     use crate::frame::{Picture, PixelFormat};
 
-    fn clip(path: &Path, frames: u8) {
+    fn clip(path: &Path, frames: u8) -> AviWriter {
         let mut writer = AviWriter::create(path, 12.5).unwrap();
         let mut canvas = Canvas::default();
         for n in 0..frames {
@@ -130,7 +153,7 @@ mod tests {
             canvas.load(&picture);
             writer.write(&canvas).unwrap();
         }
-        writer.finish().unwrap();
+        writer
     }
 
     #[test]
@@ -145,7 +168,7 @@ mod tests {
     fn an_independent_player_reads_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.avi");
-        clip(&path, 20);
+        clip(&path, 20).finish().unwrap();
         let probe = std::process::Command::new("ffprobe")
             .args(["-v", "error", "-count_frames", "-show_entries"])
             .args(["stream=codec_name,width,height,avg_frame_rate,nb_read_frames", "-of", "csv=p=0"])
@@ -154,5 +177,56 @@ mod tests {
         let Ok(probe) = probe else { return eprintln!("skipped: ffprobe is not installed") };
         assert_eq!(String::from_utf8_lossy(&probe.stderr), "");
         assert_eq!(String::from_utf8_lossy(&probe.stdout).trim(), "mjpeg,64,48,25/2,20");
+    }
+
+    /// The grey of each frame of a video.
+    fn greys(path: &Path) -> Vec<u8> {
+        let camera = config::Camera { source: path.display().to_string(), ..Default::default() };
+        let mut source = camera::open(&camera, std::sync::Arc::new(SystemClock), Stop::new()).unwrap();
+        assert_eq!((source.info().fps, source.info().frames), (Some(12.5), Some(20)));
+        let mut frame = crate::frame::Frame::default();
+        let mut rgb = Vec::new();
+        let mut greys = Vec::new();
+        while source.read(&mut frame).unwrap() {
+            frame.picture.to_rgb(&mut rgb);
+            assert_eq!(rgb.len(), 64 * 48 * 3);
+            greys.push(rgb[1000]);
+        }
+        greys
+    }
+
+    #[test]
+    fn our_own_reader_reads_it_even_if_it_was_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        for finish in [true, false] {
+            let path = folder.path().join("a.avi");
+            let writer = clip(&path, 20);
+            if finish {
+                writer.finish().unwrap()
+            } else {
+                drop(writer)
+            }
+            let greys = greys(&path);
+            assert_eq!(greys.len(), 20);
+            for (n, grey) in (0u8..).zip(greys) {
+                assert!(grey.abs_diff(n * 10) <= 2, "frame {n}: {grey}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_full_video_refuses_and_stays_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.avi");
+        let mut writer = clip(&path, 20);
+        writer.limit = writer.position + 16 * 20 + 40;
+        let mut canvas = Canvas::default();
+        canvas.load(&Picture::new(PixelFormat::Rgb24, 64, 48));
+        let error = writer.write(&canvas).unwrap_err();
+        assert!(error.to_string().contains("2 GB"), "{error}");
+        let limit = writer.limit;
+        writer.finish().unwrap();
+        assert!(std::fs::metadata(&path).unwrap().len() <= limit);
+        assert_eq!(greys(&path).len(), 20);
     }
 }
