@@ -109,10 +109,6 @@ impl CameraError {
     }
 }
 
-/// How sources come to be: [`open`], or a test's own.
-pub type Opener =
-    Arc<dyn Fn(&config::Camera, Arc<dyn Clock>, Stop) -> Result<Box<dyn Source>, CameraError> + Send + Sync>;
-
 /// Opens the source that a camera's configuration names. A recording is read as fast as it is asked for; put it into
 /// [`Paced`] to have it in its own time.
 pub fn open(

@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::detect::Detector;
 use crate::engine::{self, Engine, Options};
 use crate::heads::Scorer;
+use crate::mqtt::Origin;
 use crate::pack::Pack;
 use crate::pipeline::Networks;
 use crate::vocabulary::Vocabulary;
@@ -30,6 +31,15 @@ impl Loaded {
     /// One line about what will run where.
     pub fn describe(&self) -> String {
         format!("pack {} on {}", self.pack.identity(), self.engine.describe(self.options))
+    }
+
+    /// Who speaks, as events say it.
+    pub fn origin(&self, config: &Config, vocabulary: &Vocabulary) -> Origin {
+        Origin {
+            node: config.node.name.clone(),
+            pack: self.pack.identity(),
+            vocabulary: vocabulary.id().to_owned(),
+        }
     }
 
     /// Embeds the words; the text tower is loaded for this and let go again.

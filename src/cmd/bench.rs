@@ -14,7 +14,7 @@ use crate::config::{BrokerKind, Config, EngineKind};
 use crate::detect::Detection;
 use crate::engine::{Input, Tensor};
 use crate::frame::{Frame, Rect};
-use crate::mqtt::{Broker, Mqtt, Origin};
+use crate::mqtt::{Broker, Mqtt};
 use crate::pack::Role;
 use crate::pipeline::{Observer, Publishing, Seen, Stage, StageTimes, View, resident_memory};
 
@@ -67,11 +67,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let mut networks = loaded.networks(&config)?;
     let broker = Broker::start(&config.mqtt)?;
     config.mqtt.port = broker.port();
-    let origin = Origin {
-        node: config.node.name.clone(),
-        pack: loaded.pack.identity(),
-        vocabulary: vocabulary.id().to_owned(),
-    };
+    let origin = loaded.origin(&config, &vocabulary);
     let (publisher, mqtt) = Mqtt::start(&config.mqtt, origin, Arc::clone(&clock))?;
     let mut publishing = Publishing::new(publisher, &config);
 

@@ -72,11 +72,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         tracks: create(&args.out.join("tracks.jsonl"))?,
         events: create(&args.out.join("events.jsonl"))?,
         video,
-        origin: Origin {
-            node: config.node.name.clone(),
-            pack: loaded.pack.identity(),
-            vocabulary: vocabulary.id().to_owned(),
-        },
+        origin: loaded.origin(&config, &vocabulary),
         progress: progress::bar(info.frames),
         start: None,
         failure: None,

@@ -12,7 +12,7 @@ use super::interrupt::stop_on_signals;
 use crate::camera::{self, Paced};
 use crate::clock::{Clock, SystemClock};
 use crate::config::BrokerKind;
-use crate::mqtt::{Broker, Mqtt, Origin};
+use crate::mqtt::{Broker, Mqtt};
 use crate::pipeline::{Delivery, Feed, Opener, Pipeline, Publishing};
 
 /// Watch the configured cameras and publish what is seen, until SIGTERM or SIGINT.
@@ -41,11 +41,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         BrokerKind::Embedded => Some(Broker::start(&config.mqtt)?),
         BrokerKind::External => None,
     };
-    let origin = Origin {
-        node: config.node.name.clone(),
-        pack: loaded.pack.identity(),
-        vocabulary: vocabulary.id().to_owned(),
-    };
+    let origin = loaded.origin(&config, &vocabulary);
     let (publisher, mqtt) = Mqtt::start(&config.mqtt, origin, Arc::clone(&clock))?;
     let mut publishing = Publishing::new(publisher, &config);
 

@@ -22,7 +22,7 @@ use super::progress;
 use crate::camera::{CameraError, avi_bytes};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::mqtt::{Broker, Mqtt, Origin};
+use crate::mqtt::{Broker, Mqtt};
 use crate::pipeline::{Delivery, Feed, Observer, Pipeline, Publishing, Report, Seen, Stage, View};
 
 /// The clip; where it comes from is said in LICENSE.clip beside it.
@@ -70,11 +70,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
     let progress = if quiet { ProgressBar::hidden() } else { progress::bar(frames) };
     let subscriber = Subscriber::start(&mqtt_settings, progress.clone(), quiet)?;
-    let origin = Origin {
-        node: config.node.name.clone(),
-        pack: loaded.pack.identity(),
-        vocabulary: vocabulary.id().to_owned(),
-    };
+    let origin = loaded.origin(&config, &vocabulary);
     let (publisher, mqtt) = Mqtt::start(&mqtt_settings, origin, Arc::clone(&clock))?;
 
     std::fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
