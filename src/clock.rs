@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 /// When a frame was captured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FrameTime {
     /// `CLOCK_MONOTONIC` of the capture (a recording counts from the clock's reading at its first frame).
     /// Differences between these are the only durations the pipeline believes.

@@ -39,6 +39,8 @@ enum Command {
     Models(cmd::models::Args),
     /// Measure each stage on this machine
     Bench(cmd::bench::Args),
+    /// Work on the interaction heads themselves
+    Lab(cmd::lab::Args),
 }
 
 fn main() -> ExitCode {
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
         Command::Config(args) => cmd::config::run(args),
         Command::Models(args) => cmd::models::run(args),
         Command::Bench(args) => cmd::bench::run(args),
+        Command::Lab(args) => cmd::lab::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

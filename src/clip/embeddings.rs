@@ -1,6 +1,6 @@
-//! Rows of unit vectors: what both towers make and everything behind them reads.
+//! Rows of vectors: what both towers make and everything behind them reads.
 
-/// Rows of embeddings of one width, each of unit length (L2).
+/// Rows of embeddings of one width, as the towers give them: finite, not zero, of any length.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Embeddings {
     width: usize,
@@ -45,15 +45,31 @@ impl Embeddings {
     }
 
     /// The rows in order.
-    pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> {
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> + Clone {
         self.data.chunks_exact(self.width.max(1))
     }
 
-    /// Appends `vector` scaled to unit length. A vector of another width, of zero length or with a
-    /// non-finite element is refused: `false`, and nothing is appended.
+    /// All rows, one after the other.
+    pub fn data(&self) -> &[f32] {
+        &self.data
+    }
+
+    /// Appends `vector`. One of another width, of zero length or with a non-finite element is refused: `false`, and
+    /// nothing is appended.
+    #[must_use]
+    pub fn push(&mut self, vector: &[f32]) -> bool {
+        let norm = norm(vector);
+        let fits = vector.len() == self.width && norm.is_finite() && norm > 0.0;
+        if fits {
+            self.data.extend_from_slice(vector);
+        }
+        fits
+    }
+
+    /// Appends `vector` scaled to unit length; refuses what [`Embeddings::push`] refuses.
     #[must_use]
     pub fn push_normalised(&mut self, vector: &[f32]) -> bool {
-        let norm = dot(vector, vector).sqrt();
+        let norm = norm(vector);
         if vector.len() != self.width || !norm.is_finite() || norm <= 0.0 {
             return false;
         }
@@ -62,7 +78,12 @@ impl Embeddings {
     }
 }
 
-/// The inner product; of two rows of [`Embeddings`] their cosine. Elements beyond the shorter vector are ignored.
+/// Length of a vector (L2).
+pub fn norm(vector: &[f32]) -> f32 {
+    dot(vector, vector).sqrt()
+}
+
+/// The inner product; of two unit vectors their cosine. Elements beyond the shorter vector are ignored.
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     // Independent sums, because the compiler may not reorder one.
     const LANES: usize = 8;
@@ -95,10 +116,17 @@ mod tests {
     }
 
     #[test]
+    fn raw_rows_come_back_as_they_are() {
+        let mut embeddings = Embeddings::new(2);
+        assert!(embeddings.push(&[3.0, 4.0]));
+        assert_eq!((embeddings.row(0), norm(embeddings.data())), (Some(&[3.0, 4.0][..]), 5.0));
+    }
+
+    #[test]
     fn what_has_no_direction_is_refused() {
         let mut embeddings = Embeddings::new(2);
         for bad in [&[0.0, 0.0][..], &[1.0, f32::NAN], &[f32::INFINITY, 1.0], &[1.0], &[1.0, 1.0, 1.0], &[]] {
-            assert!(!embeddings.push_normalised(bad), "{bad:?}");
+            assert!(!embeddings.push_normalised(bad) && !embeddings.push(bad), "{bad:?}");
         }
         assert!(embeddings.is_empty());
     }

@@ -120,7 +120,7 @@ impl ImageTower {
                     group += 1;
                 }
                 if let Some((_, rows)) = groups.get_mut(group)
-                    && !rows.push_normalised(embedding)
+                    && !rows.push(embedding)
                 {
                     return Err(ClipError::Degenerate { model: self.model.clone(), row });
                 }

@@ -7,7 +7,7 @@ mod image;
 mod ports;
 mod text;
 
-pub use embeddings::{Embeddings, dot};
+pub use embeddings::{Embeddings, dot, norm};
 pub use image::ImageTower;
 pub use text::TextTower;
 

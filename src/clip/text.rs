@@ -147,7 +147,7 @@ impl TextTower {
                 Pooling::Eot => pooled.copy_from_slice(hidden),
                 Pooling::Mean => mean(hidden, encoding.get_attention_mask(), &mut pooled),
             }
-            if !embeddings.push_normalised(&pooled) {
+            if !embeddings.push(&pooled) {
                 return Err(ClipError::Degenerate { model: self.model.clone(), row });
             }
         }

@@ -40,14 +40,14 @@ impl Annotator {
         let now = seen.frame.time.monotonic;
         let elapsed = now.saturating_sub(*self.begin.get_or_insert(now)).as_secs_f32();
         let clock = format!("{:02.0}:{:04.1}", (elapsed / 60.0).floor(), elapsed % 60.0);
-        let persons = match seen.view.scored().count() {
+        let persons = match seen.view.visible().count() {
             1 => "1 person".to_owned(),
             count => format!("{count} persons"),
         };
         self.canvas.draw_legend(&clock, &persons);
         let mut telling = 0.0;
         let mut persons = Vec::new();
-        for (track, _) in seen.view.scored() {
+        for track in seen.view.visible() {
             let scores = seen.view.smoothed(track.id).unwrap_or(&[]);
             let names = seen.vocabulary.names().iter().map(AsRef::as_ref);
             let mut ranked: Vec<(&str, f32)> = names.zip(scores.iter().copied()).collect();

@@ -72,7 +72,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let mut publishing = Publishing::new(publisher, &config);
 
     let camera = config.cameras.first().cloned().context("the demo's configuration has no camera")?;
-    let mut view = View::new(&camera, &config);
+    let mut view = View::new(&camera, &config, &networks);
     let clip = || avi_bytes("the demo's clip", super::demo::CLIP, false, Arc::clone(&clock), Stop::new());
     let mut source = clip()?;
     let mut frame = Frame::default();
@@ -102,7 +102,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     mqtt.shutdown(Duration::from_secs(1));
     drop(networks);
 
-    let batch = view.scored().count() + 1;
+    let batch = view.visible().count() + 1;
     let alone = tower_alone(&loaded, batch, args.frames.min(20))?;
     let frames = args.frames.max(1);
     let ms = |total: Duration| (total.as_secs_f64() * 1e6 / f64::from(frames)).round() / 1e3;

@@ -1,6 +1,7 @@
 //! `watchword detect`: the same pipeline over a recording, into files and without a broker.
 
-use std::collections::BTreeMap;
+mod lines;
+
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use serde::Serialize;
+use lines::{Line, Names};
 
 use super::annotate::Annotator;
 use super::assemble::Loaded;
@@ -17,9 +18,10 @@ use super::progress;
 use crate::camera;
 use crate::clock::{Clock, SystemClock};
 use crate::event::ActionEvent;
-use crate::frame::Rect;
+use crate::heads::Reach;
 use crate::mqtt::{Origin, event_json};
 use crate::pipeline::{Delivery, Feed, Observer, Pipeline, Report, Seen, View};
+use crate::vocabulary::Vocabulary;
 
 /// Analyse a recording: tracks, events and an annotated video as files.
 #[derive(clap::Args)]
@@ -36,6 +38,9 @@ pub struct Args {
     /// Analyse every frame, whatever `analysis_fps` says
     #[arg(long)]
     every_frame: bool,
+    /// Say for each person what each unit of the heads contributed, and what it looked at
+    #[arg(long)]
+    explain: bool,
     /// Do not write the annotated video
     #[arg(long)]
     no_video: bool,
@@ -73,6 +78,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         events: create(&args.out.join("events.jsonl"))?,
         video,
         origin: loaded.origin(&config, &vocabulary),
+        vocabulary: Arc::clone(&vocabulary),
+        classes: networks.class_names(),
+        reach: networks.reach(),
         progress: progress::bar(info.frames),
         start: None,
         failure: None,
@@ -85,7 +93,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         open: Box::new(move || source.take().ok_or(camera::CameraError::Stopped)),
         delivery: Delivery::Every,
     };
-    let pipeline = Pipeline { config, networks, vocabulary, feeds: vec![feed], clock };
+    let pipeline = Pipeline { config, networks, vocabulary, feeds: vec![feed], clock, explain: args.explain };
     let report = pipeline.run(&mut recording, &stop);
     let written = recording.finish();
     let report = report?;
@@ -111,6 +119,9 @@ struct Recording {
     events: BufWriter<File>,
     video: Option<Annotator>,
     origin: Origin,
+    vocabulary: Arc<Vocabulary>,
+    classes: &'static [&'static str],
+    reach: Option<Reach>,
     progress: indicatif::ProgressBar,
     /// The first frame's time.
     start: Option<Duration>,
@@ -127,6 +138,15 @@ impl Recording {
             self.failure = Some(error);
             self.stop.set();
         }
+    }
+
+    fn write_tracks(&mut self, view: &View) -> anyhow::Result<()> {
+        let names = Names { actions: self.vocabulary.names(), classes: self.classes, reach: self.reach };
+        for frame in view.judged() {
+            serde_json::to_writer(&mut self.tracks, &Line::new(frame, &names, self.start.unwrap_or_default()))?;
+            self.tracks.write_all(b"\n")?;
+        }
+        Ok(())
     }
 
     fn write_events(&mut self, events: &[ActionEvent]) -> anyhow::Result<()> {
@@ -150,11 +170,9 @@ impl Recording {
 
 impl Observer for Recording {
     fn analysed(&mut self, seen: &Seen<'_>) {
-        let start = *self.start.get_or_insert(seen.frame.time.monotonic);
+        self.start.get_or_insert(seen.frame.time.monotonic);
         self.attempt(|this| {
-            serde_json::to_writer(&mut this.tracks, &Line::new(seen, start))
-                .context("cannot write tracks.jsonl")?;
-            this.tracks.write_all(b"\n").context("cannot write tracks.jsonl")?;
+            this.write_tracks(seen.view).context("cannot write tracks.jsonl")?;
             this.write_events(seen.view.events()).context("cannot write events.jsonl")?;
             this.video.as_mut().map_or(Ok(()), |video| video.draw(seen))
         });
@@ -162,66 +180,11 @@ impl Observer for Recording {
     }
 
     fn closed(&mut self, view: &View) {
-        self.attempt(|this| this.write_events(view.events()).context("cannot write events.jsonl"));
+        self.attempt(|this| {
+            this.write_tracks(view).context("cannot write tracks.jsonl")?;
+            this.write_events(view.events()).context("cannot write events.jsonl")
+        });
     }
 
     fn report(&mut self, _: &Report) {}
-}
-
-/// A line of `tracks.jsonl`.
-#[derive(Serialize)]
-struct Line<'a> {
-    frame: u64,
-    /// Seconds since the recording's first frame.
-    time: f64,
-    tracks: Vec<TrackLine<'a>>,
-    objects: Vec<ObjectLine>,
-}
-
-#[derive(Serialize)]
-struct TrackLine<'a> {
-    track: u64,
-    #[serde(rename = "box")]
-    rect: [f32; 4],
-    person_score: f32,
-    /// This frame's probabilities, before smoothing.
-    scores: BTreeMap<&'a str, f32>,
-}
-
-#[derive(Serialize)]
-struct ObjectLine {
-    class: &'static str,
-    #[serde(rename = "box")]
-    rect: [f32; 4],
-    score: f32,
-}
-
-impl<'a> Line<'a> {
-    fn new(seen: &'a Seen<'_>, start: Duration) -> Self {
-        let names = || seen.vocabulary.names().iter().map(String::as_str);
-        Self {
-            frame: seen.frame.sequence,
-            time: seen.frame.time.monotonic.saturating_sub(start).as_secs_f64(),
-            tracks: (seen.view.scored())
-                .map(|(track, scores)| TrackLine {
-                    track: track.id,
-                    rect: pixels(track.rect),
-                    person_score: track.score,
-                    scores: names().zip(scores.iter().copied()).collect(),
-                })
-                .collect(),
-            objects: (seen.view.objects().iter())
-                .map(|object| ObjectLine {
-                    class: seen.networks.class_name(object.class),
-                    rect: pixels(object.rect),
-                    score: object.score,
-                })
-                .collect(),
-        }
-    }
-}
-
-/// To a tenth of a pixel.
-fn pixels(rect: Rect) -> [f32; 4] {
-    [rect.x1, rect.y1, rect.x2, rect.y2].map(|x| (x * 10.0).round() / 10.0)
 }

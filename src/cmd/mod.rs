@@ -4,6 +4,7 @@ pub mod bench;
 pub mod config;
 pub mod demo;
 pub mod detect;
+pub mod lab;
 pub mod models;
 pub mod run;
 pub mod vocabulary;

@@ -58,7 +58,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             Feed { camera, open, delivery: Delivery::Latest }
         })
         .collect();
-    let pipeline = Pipeline { config, networks, vocabulary, feeds, clock };
+    let pipeline = Pipeline { config, networks, vocabulary, feeds, clock, explain: false };
     let result = pipeline.run(&mut publishing, &stop).context("the pipeline stopped");
     let left = mqtt.shutdown(DRAIN);
     if left > 0 {

@@ -13,7 +13,7 @@ use crate::clip::{Embeddings, ImageTower};
 use crate::config::{Action, Config};
 use crate::detect::Detector;
 use crate::frame::Rect;
-use crate::heads::{Features, Scorer, Scores};
+use crate::heads::{Features, Scores};
 use crate::vocabulary::{Vocabulary, sentence};
 
 /// Try words on pictures.
@@ -99,8 +99,7 @@ fn score(args: &ScoreArgs) -> anyhow::Result<String> {
     let loaded = Loaded::open(&config)?;
     let vocabulary = loaded.vocabulary(&config)?;
     let mut tower = ImageTower::open(&loaded.pack, &*loaded.engine, loaded.options)?;
-    let scale = config.scoring.logit_scale.unwrap_or(loaded.pack.manifest().embedding.logit_scale);
-    let mut scorer = Scorer::new(config.scoring.heads, scale);
+    let mut scorer = loaded.scorer(&config)?;
 
     let mut detector = Detector::open(&loaded.pack, &*loaded.engine, loaded.options, &config)?;
 
@@ -119,8 +118,8 @@ fn score(args: &ScoreArgs) -> anyhow::Result<String> {
         }
         tower.encode(&mut [(tower.len(), &mut rows)])?;
         // The whole picture goes first, as if it were a person: fusion of a vector with itself is that vector.
-        let features = Features { count: rows.len(), persons: &rows, objects: &none, context: rows.row(0) };
-        scorer.score(&features, &vocabulary, &mut scores);
+        let features = Features { count: rows.len(), persons: &rows, objects: &none, context: rows.row(0), memory: &[] };
+        scorer.score(&features, &vocabulary, &mut scores, None);
         pictures.push(Scored::new(path, &config.actions, &found, &scores));
     }
     if args.json {

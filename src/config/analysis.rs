@@ -81,6 +81,10 @@ impl Default for Tracker {
 #[serde(default)]
 pub struct Scoring {
     pub heads: Heads,
+    /// How long a frame waits for what comes after it, if the heads have a memory that reaches there.
+    pub look_ahead: Span,
+    /// While frames wait: whether what the past alone says is told at once, marked as provisional.
+    pub provisional: bool,
     pub crop: Crop,
     /// Time constant of the smoothing along a track.
     pub smoothing: Span,
@@ -90,19 +94,52 @@ pub struct Scoring {
 
 impl Default for Scoring {
     fn default() -> Self {
-        Self { heads: Heads::None, crop: Crop::Pad, smoothing: Span::from_secs_f64(1.0), logit_scale: None }
+        Self {
+            heads: Heads::Pack,
+            look_ahead: Span::from_secs_f64(0.0),
+            provisional: false,
+            crop: Crop::Pad,
+            smoothing: Span::from_secs_f64(1.0),
+            logit_scale: None,
+        }
     }
 }
 
 /// What turns features into scores.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
 pub enum Heads {
-    /// Mean of the person's and the whole frame's embedding ("fusion").
+    /// The heads that the pack carries; as `None` if it has none.
     #[default]
+    Pack,
+    /// Mean of the person's and the whole frame's embedding ("fusion").
     None,
     /// The whole frame alone, the paper's baseline.
     Baseline,
+    /// Trained interaction heads.
+    File(PathBuf),
+}
+
+impl From<String> for Heads {
+    fn from(text: String) -> Self {
+        match text.as_str() {
+            "pack" => Self::Pack,
+            "none" => Self::None,
+            "baseline" => Self::Baseline,
+            _ => Self::File(text.into()),
+        }
+    }
+}
+
+impl From<Heads> for String {
+    fn from(heads: Heads) -> Self {
+        match heads {
+            Heads::Pack => "pack".into(),
+            Heads::None => "none".into(),
+            Heads::Baseline => "baseline".into(),
+            Heads::File(path) => path.to_string_lossy().into_owned(),
+        }
+    }
 }
 
 /// How a person's box becomes the tower's square.

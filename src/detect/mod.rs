@@ -205,9 +205,9 @@ impl Detector {
         Ok(())
     }
 
-    /// The name of a class; `"?"` of one that the detector does not have.
-    pub fn class_name(&self, class: u16) -> &'static str {
-        self.spec.classes.get(usize::from(class)).copied().unwrap_or("?")
+    /// The names of all classes.
+    pub fn class_names(&self) -> &'static [&'static str] {
+        self.spec.classes
     }
 
     /// The class of persons.

@@ -69,6 +69,8 @@ pub struct ActionEvent {
     /// Set in `End`.
     pub end: Option<Timestamp>,
     pub reason: Option<Reason>,
+    /// Whether it is told ahead of the decision, from the past alone.
+    pub provisional: bool,
     /// Monotonic capture time of that frame, from which latency is counted.
     pub captured: Duration,
 }

@@ -269,6 +269,7 @@ impl About<'_> {
             time: utc(&held, now),
             end,
             reason,
+            provisional: false,
             captured: now,
         })
     }

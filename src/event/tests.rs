@@ -120,6 +120,7 @@ fn an_occurrence_begins_lasts_and_ends() {
             time: utc(2.0),
             end: None,
             reason: None,
+            provisional: false,
             captured: at(2.0).monotonic,
         }
     );

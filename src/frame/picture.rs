@@ -248,7 +248,6 @@ impl Matrix {
 impl Default for Frame {
     /// A frame without pixels, for a source to fill.
     fn default() -> Self {
-        let time = FrameTime { monotonic: std::time::Duration::ZERO, utc: jiff::Timestamp::UNIX_EPOCH };
-        Self { sequence: 0, time, picture: Picture::new(PixelFormat::Grey, 0, 0) }
+        Self { sequence: 0, time: FrameTime::default(), picture: Picture::new(PixelFormat::Grey, 0, 0) }
     }
 }

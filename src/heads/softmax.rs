@@ -1,15 +1,35 @@
 //! Cosines to probabilities.
 
-use crate::clip::dot;
+use crate::clip::{dot, norm};
 use crate::vocabulary::Vocabulary;
 
-/// Writes the probability of each action for `feature` (a unit vector, or zeros where there is no evidence):
+/// Overwrites `logits` with the cosine of `feature` with each of `labels`, `[L, width]`, times `scale`. Features that
+/// cancel out are equally far from every phrase.
+pub fn logits(feature: &[f32], labels: &[f32], scale: f32, logits: &mut Vec<f32>) {
+    let length = norm(feature);
+    logits.clear();
+    logits.extend(labels.chunks_exact(feature.len().max(1)).map(|label| {
+        let lengths = length * norm(label);
+        if lengths > 0.0 { scale * dot(feature, label) / lengths } else { 0.0 }
+    }));
+}
+
+/// The probability of each of `labels`, `[L, width]`, eq. (5): the softmax of [`logits`], with nothing besides them to
+/// beat.
+pub fn similarity(feature: &[f32], labels: &[f32], scale: f32) -> Vec<f32> {
+    let mut out = Vec::new();
+    logits(feature, labels, scale, &mut out);
+    super::unit::softmax(&mut out);
+    out
+}
+
+/// Writes the probability of each action for a person whose logits over all of the vocabulary's labels are `logits`:
 ///
 /// ```text
-///                         exp(s·cos a)
+///                         exp(logit a)
 /// p(a) = ───────────────────────────────────────────────────
-///        Σ { exp(s·cos b) : b ∈ actions ∪ background }
-///      + Σ { exp(s·cos g) : g ∈ against(a) }
+///        Σ { exp(logit b) : b ∈ actions ∪ background }
+///      + Σ { exp(logit g) : g ∈ against(a) }
 /// ```
 ///
 /// CLIP's softmax over the vocabulary (Radford et al. 2021, section 3.1.2), with more to beat: background takes its
@@ -18,22 +38,13 @@ use crate::vocabulary::Vocabulary;
 /// All exponents are taken relative to the largest of actions and background, so that the first sum is at least 1 and
 /// no numerator above 1. An `against` phrase far above that may overflow to infinity: a probability of 0, as it
 /// should be.
-pub fn probabilities(
-    feature: &[f32],
-    vocabulary: &Vocabulary,
-    scale: f32,
-    background: &mut Vec<f32>,
-    out: &mut [f32],
-) {
-    let logit = |row: &[f32]| scale * dot(feature, row);
-    background.clear();
-    background.extend(vocabulary.background().rows().map(logit));
-    out.iter_mut().zip(vocabulary.actions().rows()).for_each(|(out, row)| *out = logit(row));
-
-    let top = out.iter().chain(&*background).copied().fold(f32::NEG_INFINITY, f32::max);
-    let shared = out.iter().chain(&*background).map(|logit| (logit - top).exp()).sum::<f32>();
-    for (action, out) in out.iter_mut().enumerate() {
-        let own = vocabulary.against(action).map(|row| (logit(row) - top).exp()).sum::<f32>();
-        *out = (*out - top).exp() / (shared + own);
+pub fn probabilities(logits: &[f32], vocabulary: &Vocabulary, out: &mut [f32]) {
+    let rows = |range| logits.get::<std::ops::Range<usize>>(range).unwrap_or_default();
+    let shared = rows(0..vocabulary.background().end);
+    let top = shared.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum = shared.iter().map(|logit| (logit - top).exp()).sum::<f32>();
+    for (action, (out, logit)) in out.iter_mut().zip(shared).enumerate() {
+        let own = rows(vocabulary.against(action)).iter().map(|logit| (logit - top).exp()).sum::<f32>();
+        *out = (*logit - top).exp() / (sum + own);
     }
 }

@@ -38,8 +38,11 @@ impl Levels {
         self.level(camera, action);
     }
 
-    /// Follows the occurrence that `event` is about.
+    /// Follows the occurrence that `event` is about. What is provisional switches nothing.
     pub fn follow(&mut self, event: &ActionEvent) {
+        if event.provisional {
+            return;
+        }
         let level = self.level(&event.camera, &event.action);
         match event.change {
             Change::Begin | Change::Update if !level.open.contains(&event.id) => level.open.push(event.id),
@@ -102,6 +105,7 @@ mod tests {
             time: Timestamp::UNIX_EPOCH,
             end: None,
             reason: None,
+            provisional: false,
             captured: Duration::ZERO,
         }
     }

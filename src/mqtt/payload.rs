@@ -51,6 +51,7 @@ pub fn event_json<'a>(
         time: Text(Rfc3339(event.time)),
         end: event.end.map(|end| Text(Rfc3339(end))),
         reason: event.reason,
+        provisional: event.provisional,
         latency_ms,
         pack: &origin.pack,
         vocabulary: &origin.vocabulary,
@@ -78,6 +79,8 @@ struct EventJson<'a> {
     end: Option<Text<Rfc3339>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<Reason>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    provisional: bool,
     latency_ms: u64,
     pack: &'a str,
     vocabulary: &'a str,
@@ -239,6 +242,7 @@ mod tests {
             time: "2026-11-22T20:14:03.960999Z".parse().unwrap(),
             end: None,
             reason: None,
+            provisional: false,
             captured: Duration::from_secs(100),
         }
     }

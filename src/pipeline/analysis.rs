@@ -3,17 +3,19 @@
 //! [`Networks`] are shared by all cameras; a [`View`] is what is remembered of one camera. Nothing here waits,
 //! reads a clock to date anything, or allocates once its buffers have grown.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::crops::Crops;
+use super::judged::Judged;
 use super::meter::{Stage, StageTimes};
-use crate::clip::{ClipError, Embeddings, ImageTower};
+use super::networks::Networks;
+use crate::clip::ClipError;
 use crate::clock::FrameTime;
 use crate::config::{self, Config};
-use crate::detect::{DetectError, Detection, Detector};
+use crate::detect::{DetectError, Detection};
 use crate::event::{ActionEvent, Occurrences, Reason};
-use crate::frame::{Frame, Rect};
-use crate::heads::{Features, Scorer, Scores};
+use crate::frame::Frame;
+use crate::heads::{Explanation, Memory, Reach};
 use crate::track::{Track, Tracker};
 use crate::vocabulary::Vocabulary;
 
@@ -26,68 +28,25 @@ pub enum AnalysisError {
     Clip(#[from] ClipError),
 }
 
-/// The loaded networks and the scoring between them, for every camera.
-pub struct Networks {
-    detector: Detector,
-    tower: ImageTower,
-    scorer: Scorer,
-    crop: config::Crop,
-    detections: Vec<Detection>,
-    crops: Crops,
-    persons: Embeddings,
-    objects: Embeddings,
-    context: Embeddings,
-}
-
-impl Networks {
-    /// Brings together what `pack` loaded.
-    pub fn new(detector: Detector, tower: ImageTower, scorer: Scorer, crop: config::Crop) -> Self {
-        let width = tower.width();
-        Self {
-            detector,
-            tower,
-            scorer,
-            crop,
-            detections: Vec::new(),
-            crops: Crops::default(),
-            persons: Embeddings::new(width),
-            objects: Embeddings::new(width),
-            context: Embeddings::new(width),
-        }
-    }
-
-    /// The detector's name for a class.
-    pub fn class_name(&self, class: u16) -> &'static str {
-        self.detector.class_name(class)
-    }
-
-    fn encode(&mut self, frame: &Frame, times: &mut StageTimes) -> Result<(), ClipError> {
-        let picture = &frame.picture;
-        let whole = Rect::new(0.0, 0.0, picture.width as f32, picture.height as f32);
-        times.measure(Stage::Crop, || {
-            self.tower.clear();
-            for rect in self.crops.persons.iter().chain(&self.crops.objects) {
-                self.tower.push(picture, *rect, self.crop);
-            }
-            self.tower.push(picture, whole, self.crop);
-        });
-        times.measure(Stage::Encode, || {
-            self.tower.encode(&mut [
-                (self.crops.persons.len(), &mut self.persons),
-                (self.crops.objects.len(), &mut self.objects),
-                (1, &mut self.context),
-            ])
-        })
-    }
-}
+/// Frames that wait for their future at most; with more, the oldest is judged without the rest of it.
+const MOST_WAITING: usize = 512;
 
 /// What is remembered of one camera from frame to frame, and what was found in the latest.
 pub struct View {
     tracker: Tracker,
     occurrences: Occurrences,
+    /// Told at once of what has to wait for its future.
+    provisional: Option<Occurrences>,
+    memory: Option<Memory>,
+    /// How long a frame waits for what comes after it.
+    look_ahead: Duration,
+    explain: bool,
+    waiting: VecDeque<Judged>,
+    judged: Vec<Judged>,
+    spare: Vec<Judged>,
+    /// Persons found in the latest frame.
     persons: Vec<Detection>,
     objects: Vec<Detection>,
-    scores: Scores,
     events: Vec<ActionEvent>,
     times: StageTimes,
     zones: Vec<config::Zone>,
@@ -95,17 +54,34 @@ pub struct View {
 
 impl View {
     /// A camera of which nothing has been seen.
-    pub fn new(camera: &config::Camera, config: &Config) -> Self {
+    pub fn new(camera: &config::Camera, config: &Config, networks: &Networks) -> Self {
+        let reach = networks.reach().map(|reach| {
+            let wanted = Duration::from(config.scoring.look_ahead).as_secs_f64() * f64::from(reach.rate);
+            Reach { after: reach.after.min(wanted.round() as usize), ..reach }
+        });
+        let look_ahead = reach.map_or(Duration::ZERO, |reach| reach.span(reach.after as f64));
+        let provisional = config.scoring.provisional && look_ahead > Duration::ZERO;
         Self {
             tracker: Tracker::new(&config.tracker, config.detector.person_threshold),
             occurrences: Occurrences::new(camera, config),
+            provisional: provisional.then(|| Occurrences::new(camera, config)),
+            memory: reach.map(Memory::new),
+            look_ahead,
+            explain: false,
+            waiting: VecDeque::new(),
+            judged: Vec::new(),
+            spare: Vec::new(),
             persons: Vec::new(),
             objects: Vec::new(),
-            scores: Scores::default(),
             events: Vec::new(),
             times: StageTimes::default(),
             zones: camera.zones.clone(),
         }
+    }
+
+    /// Has every frame explained from now on; see [`Judged::explanation`].
+    pub fn explain(&mut self) {
+        self.explain = true;
     }
 
     /// Takes the next frame through `networks`; what it shows can be read from `self` afterwards. `captured` is
@@ -148,38 +124,72 @@ impl View {
         networks: &mut Networks,
         vocabulary: &Vocabulary,
     ) -> Result<(), AnalysisError> {
-        self.events.clear();
+        self.begin();
         let times = &mut self.times;
-        times.measure(Stage::Track, || self.tracker.update(frame.time.monotonic, &self.persons));
-        let tracks = self.tracker.tracks();
-        let visible = tracks.iter().filter(|t| t.visible).count();
-        if visible > 0 {
-            networks.crops.choose(networks.scorer.wants(), tracks, &self.objects);
-            networks.encode(frame, times)?;
+        let now = frame.time.monotonic;
+        times.measure(Stage::Track, || self.tracker.update(now, &self.persons));
+
+        let mut current = self.spare.pop().unwrap_or_default();
+        current.clear();
+        current.sequence = frame.sequence;
+        current.time = frame.time;
+        current.captured = captured;
+        current.size = (frame.picture.width as f32, frame.picture.height as f32);
+        current.tracks.extend_from_slice(self.tracker.tracks());
+        current.objects.extend_from_slice(&self.objects);
+        current.explanation = self.explain.then(Explanation::default);
+        let remember = self.memory.as_ref().is_some_and(|memory| memory.wants(now));
+        if current.tracks.iter().any(|track| track.visible) || remember {
+            networks.crops.choose(networks.scorer.wants(), &current.tracks, &self.objects);
+            current.near.extend_from_slice(&networks.crops.near);
+            if let Err(error) = networks.encode(frame, times, &mut current) {
+                self.spare.push(current);
+                return Err(error.into());
+            }
         }
         times.measure(Stage::Heads, || {
-            let features = Features {
-                count: visible,
-                persons: &networks.persons,
-                objects: &networks.objects,
-                context: networks.context.row(0),
-            };
-            networks.scorer.score(&features, vocabulary, &mut self.scores);
-        });
-        times.measure(Stage::Publish, || {
-            let size = (frame.picture.width as f32, frame.picture.height as f32);
-            self.occurrences.observe(frame.time, size, tracks, self.scores.rows(), &mut self.events);
-            for event in &mut self.events {
-                event.captured = captured;
+            if let Some(memory) = self.memory.as_mut().filter(|_| !current.context.is_empty()) {
+                memory.insert(now, |out| networks.scorer.project(&current.context, out));
+            }
+            if let Some(occurrences) = &mut self.provisional {
+                current.score(&mut networks.scorer, vocabulary, self.memory.as_ref());
+                observe(occurrences, &current, &mut self.events);
+                self.events.iter_mut().for_each(|event| event.provisional = true);
             }
         });
+        self.waiting.push_back(current);
+        let (look_ahead, too_many) = (self.look_ahead, self.waiting.len().saturating_sub(MOST_WAITING));
+        let due = self.waiting.iter().take_while(|frame| frame.time.monotonic + look_ahead <= now).count();
+        self.judge(due.max(too_many), networks, vocabulary);
         Ok(())
     }
 
-    /// Ends everything that is open, at `time`; the ends are in [`View::events`].
-    pub fn close(&mut self, time: FrameTime, reason: Reason) {
-        self.events.clear();
+    /// Judges what still waits with what there is, and ends everything that is open, at `time`.
+    pub fn close(&mut self, time: FrameTime, reason: Reason, networks: &mut Networks, vocabulary: &Vocabulary) {
+        self.begin();
+        self.judge(self.waiting.len(), networks, vocabulary);
+        let decided = self.events.len();
+        if let Some(provisional) = &mut self.provisional {
+            provisional.close(time, reason, &mut self.events);
+        }
+        self.events.iter_mut().skip(decided).for_each(|event| event.provisional = true);
         self.occurrences.close(time, reason, &mut self.events);
+    }
+
+    fn begin(&mut self) {
+        self.events.clear();
+        self.spare.append(&mut self.judged);
+    }
+
+    /// Scores the `count` frames that have waited longest.
+    fn judge(&mut self, count: usize, networks: &mut Networks, vocabulary: &Vocabulary) {
+        for mut frame in self.waiting.drain(..count.min(self.waiting.len())) {
+            self.times.measure(Stage::Heads, || {
+                frame.score(&mut networks.scorer, vocabulary, self.memory.as_ref());
+            });
+            self.times.measure(Stage::Publish, || observe(&mut self.occurrences, &frame, &mut self.events));
+            self.judged.push(frame);
+        }
     }
 
     /// The confirmed tracks, visible or carried on by their motion.
@@ -187,9 +197,15 @@ impl View {
         self.tracker.tracks()
     }
 
-    /// Each visible track with this frame's probabilities, one for each action.
-    pub fn scored(&self) -> impl Iterator<Item = (&Track, &[f32])> + Clone {
-        self.tracks().iter().filter(|t| t.visible).zip(self.scores.rows())
+    /// The tracks that are visible in the latest frame.
+    pub fn visible(&self) -> impl Iterator<Item = &Track> + Clone {
+        self.tracks().iter().filter(|track| track.visible)
+    }
+
+    /// The frames that got their scores with the latest frame or with [`View::close`], oldest first: the latest frame
+    /// itself, unless scores wait for what comes after it.
+    pub fn judged(&self) -> &[Judged] {
+        &self.judged
     }
 
     /// A track's probabilities smoothed over time.
@@ -207,11 +223,6 @@ impl View {
         &self.zones
     }
 
-    /// What was found besides persons.
-    pub fn objects(&self) -> &[Detection] {
-        &self.objects
-    }
-
     /// What began, changed or ended with the latest frame or with [`View::close`].
     pub fn events(&self) -> &[ActionEvent] {
         &self.events
@@ -221,4 +232,11 @@ impl View {
     pub fn times(&self) -> &StageTimes {
         &self.times
     }
+}
+
+/// Takes a scored frame into account; appends what it changes.
+fn observe(occurrences: &mut Occurrences, frame: &Judged, events: &mut Vec<ActionEvent>) {
+    let first = events.len();
+    occurrences.observe(frame.time, frame.size, &frame.tracks, frame.scores.rows(), events);
+    events.iter_mut().skip(first).for_each(|event| event.captured = frame.captured);
 }

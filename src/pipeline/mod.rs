@@ -6,8 +6,10 @@
 mod analysis;
 mod capture;
 mod crops;
+mod judged;
 mod mailbox;
 mod meter;
+mod networks;
 mod publish;
 mod report;
 
@@ -16,10 +18,12 @@ use std::time::Duration;
 
 use tracing::{error, info};
 
-pub use analysis::{AnalysisError, Networks, View};
+pub use analysis::{AnalysisError, View};
 pub use capture::{CaptureCounts, Feed, Opener, Pace};
+pub use judged::Judged;
 pub use mailbox::{Arrival, Delivery, Mailbox};
 pub use meter::{Stage, StageTimes, Window, resident_memory};
+pub use networks::Networks;
 pub use publish::Publishing;
 pub use report::{CameraReport, Report};
 
@@ -66,14 +70,19 @@ pub struct Pipeline {
     pub vocabulary: Arc<Vocabulary>,
     pub feeds: Vec<Feed>,
     pub clock: Arc<dyn Clock>,
+    /// Whether every frame's scores come with their reasons.
+    pub explain: bool,
 }
 
 impl Pipeline {
     /// Runs until every source has ended or `stop` is set; then whatever is open is closed.
     pub fn run(self, observer: &mut dyn Observer, stop: &Stop) -> Result<Report, PipelineError> {
-        let Self { config, mut networks, vocabulary, feeds, clock } = self;
+        let Self { config, mut networks, vocabulary, feeds, clock, explain } = self;
         let mailbox = Mailbox::new(feeds.len());
-        let mut cameras: Vec<Camera> = feeds.iter().map(|feed| Camera::new(feed, &config)).collect();
+        let mut cameras: Vec<Camera> = feeds.iter().map(|feed| Camera::new(feed, &config, &networks)).collect();
+        if explain {
+            cameras.iter_mut().for_each(|camera| camera.view.explain());
+        }
         let mut reporter = report::Reporter::new(clock.monotonic(), config.stats.interval.into());
 
         std::thread::scope(|scope| {
@@ -111,7 +120,7 @@ impl Pipeline {
             }
             let now = clock.now();
             for camera in &mut cameras {
-                camera.view.close(camera.at(now), Reason::Shutdown);
+                camera.view.close(camera.at(now), Reason::Shutdown, &mut networks, &vocabulary);
                 observer.closed(&camera.view);
             }
             let report = reporter.report(&cameras, &mailbox, now);
@@ -134,12 +143,12 @@ struct Camera {
 }
 
 impl Camera {
-    fn new(feed: &Feed, config: &Config) -> Self {
+    fn new(feed: &Feed, config: &Config, networks: &Networks) -> Self {
         Self {
             name: feed.camera.name.clone(),
             delivery: feed.delivery,
             counts: Arc::default(),
-            view: View::new(&feed.camera, config),
+            view: View::new(&feed.camera, config, networks),
             latest: None,
             analysed: 0,
             failed: 0,
@@ -210,7 +219,7 @@ fn analyse(
                 }
                 Arrival::Lost | Arrival::Ended => {
                     camera.ended |= arrival == Arrival::Ended;
-                    camera.view.close(camera.at(clock.now()), Reason::SourceEnded);
+                    camera.view.close(camera.at(clock.now()), Reason::SourceEnded, networks, vocabulary);
                     observer.closed(&camera.view);
                     info!(camera = camera.name, analysed = camera.analysed, "camera delivers no more");
                 }

@@ -35,13 +35,15 @@ impl Observer for Publishing {
         if self.detections
             && let Some(camera) = self.cameras.get(seen.camera)
         {
-            let (width, height) = (seen.frame.picture.width as f32, seen.frame.picture.height as f32);
             let names = || seen.vocabulary.names().iter().map(String::as_str);
-            let tracks = seen.view.scored().map(|(track, scores)| {
-                let rect = track.rect.normalised(width, height);
-                TrackScores::new(track.id, rect, track.score, names().zip(scores.iter().copied()))
-            });
-            self.publisher.detections(camera, seen.frame.time.utc, tracks);
+            for frame in seen.view.judged() {
+                let (width, height) = frame.size;
+                let tracks = frame.scored().map(|(track, scores)| {
+                    let rect = track.rect.normalised(width, height);
+                    TrackScores::new(track.id, rect, track.score, names().zip(scores.iter().copied()))
+                });
+                self.publisher.detections(camera, frame.time.utc, tracks);
+            }
         }
     }
 

@@ -91,7 +91,7 @@ impl Reporter {
                 missed: camera.counts.missed.load(Ordering::Relaxed),
                 failed: camera.failed,
                 reopened: camera.counts.reopened.load(Ordering::Relaxed),
-                persons: camera.view.scored().count(),
+                persons: camera.view.visible().count(),
             })
             .collect();
         Report {

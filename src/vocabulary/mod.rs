@@ -9,7 +9,9 @@ mod sentences;
 #[cfg(test)]
 mod tests;
 
-use crate::clip::{ClipError, Embeddings, dot};
+use std::ops::Range;
+
+use crate::clip::{ClipError, Embeddings, dot, norm};
 use crate::config::{self, Action, Config};
 use crate::pack::Pack;
 use sentences::Sentences;
@@ -49,7 +51,7 @@ pub struct Words<'a> {
     pub pack: &'a str,
 }
 
-/// The embedded words: one row for each action, one for each background phrase, and for each action the rows that it
+/// The embedded words, one row a label: first the actions, then the background phrases, then for each action what it
 /// alone must beat.
 #[derive(Debug, Clone)]
 pub struct Vocabulary {
@@ -57,11 +59,11 @@ pub struct Vocabulary {
     pack: String,
     template: String,
     names: Vec<String>,
-    actions: Embeddings,
     background_phrases: Vec<String>,
-    background: Embeddings,
-    /// By action.
-    against: Vec<Embeddings>,
+    /// By action: rows of what stands against it.
+    against: Vec<Range<usize>>,
+    labels: Embeddings,
+    directions: Embeddings,
     sentences: Sentences,
 }
 
@@ -89,8 +91,8 @@ impl Vocabulary {
     /// The vocabulary of `words`. `embed` is called at most once, with the sentences that `previous` does not hold
     /// already, and gives a row for each.
     ///
-    /// Every phrase is put into the template and embedded. An action's row is the mean of its phrases' unit vectors,
-    /// scaled to unit length (as CLIP ensembles prompts: Radford et al. 2021, section 3.1.4).
+    /// Every phrase is put into the template and embedded. An action's direction is that of the mean of its phrases'
+    /// unit vectors (as CLIP ensembles prompts: Radford et al. 2021, section 3.1.4), its length the mean of theirs.
     pub fn from_words(
         words: &Words<'_>,
         previous: Option<&Self>,
@@ -104,31 +106,37 @@ impl Vocabulary {
         let sentences = Sentences::embed(phrases, known, embed)?;
 
         let width = sentences.width();
-        let rows = |phrases: &[String]| {
-            let mut rows = Embeddings::new(width);
-            for row in phrases.iter().filter_map(|phrase| sentences.get(&sentence(template, phrase))) {
-                let pushed = rows.push_normalised(row);
-                debug_assert!(pushed, "rows of embeddings are of unit length");
-            }
-            rows
-        };
-        let (mut actions, mut against) = (Embeddings::new(width), Vec::new());
+        let row = |phrase: &String| sentences.get(&sentence(template, phrase)).unwrap_or_default();
+        let mut labels = Embeddings::new(width);
         for action in words.actions {
-            if !push_mean(&rows(&action.phrases), &mut actions) {
+            if !push_mean(action.phrases.iter().map(row), &mut labels) {
                 return Err(VocabularyError::Contradiction { action: action.name.clone() });
             }
-            against.push(rows(&action.against));
         }
-        let background = rows(&words.settings.background);
+        let mut push = |phrases: &[String]| {
+            let first = labels.len();
+            for phrase in phrases {
+                let pushed = labels.push(row(phrase));
+                debug_assert!(pushed, "every phrase has its row");
+            }
+            first..labels.len()
+        };
+        push(&words.settings.background);
+        let against = words.actions.iter().map(|action| push(&action.against)).collect();
+        let mut directions = Embeddings::new(width);
+        for row in labels.rows() {
+            let pushed = directions.push_normalised(row);
+            debug_assert!(pushed, "rows of embeddings have a direction");
+        }
         Ok(Self {
             id: identity::id(words, template),
             pack: words.pack.to_owned(),
             template: template.to_owned(),
             names: words.actions.iter().map(|action| action.name.clone()).collect(),
-            actions,
             background_phrases: words.settings.background.clone(),
-            background,
             against,
+            labels,
+            directions,
             sentences,
         })
     }
@@ -156,25 +164,30 @@ impl Vocabulary {
         &self.template
     }
 
-    /// A row for each action, in the configuration's order.
-    pub fn actions(&self) -> &Embeddings {
-        &self.actions
+    /// The labels as the text tower gives them, [in order](Self): what prompting works on.
+    pub fn labels(&self) -> &Embeddings {
+        &self.labels
     }
 
-    /// A row for each background phrase.
-    pub fn background(&self) -> &Embeddings {
-        &self.background
+    /// The labels at unit length.
+    pub fn directions(&self) -> &Embeddings {
+        &self.directions
     }
 
-    /// What action `index` alone must beat.
-    pub fn against(&self, index: usize) -> impl Iterator<Item = &[f32]> {
-        self.against.get(index).into_iter().flat_map(Embeddings::rows)
+    /// Rows of the background phrases.
+    pub fn background(&self) -> Range<usize> {
+        self.len()..self.len() + self.background_phrases.len()
+    }
+
+    /// Rows of what action `index` alone must beat.
+    pub fn against(&self, index: usize) -> Range<usize> {
+        self.against.get(index).cloned().unwrap_or_default()
     }
 
     /// Every two of the actions and background phrases with the cosine of their rows, most alike first.
     pub fn pairs(&self) -> Vec<(&str, &str, f32)> {
         let names = self.names.iter().chain(&self.background_phrases).map(String::as_str);
-        let rows: Vec<_> = names.zip(self.actions.rows().chain(self.background.rows())).collect();
+        let rows: Vec<_> = names.zip(self.directions.rows()).collect();
         let mut pairs: Vec<_> = rows
             .iter()
             .enumerate()
@@ -214,11 +227,17 @@ pub fn sentence(template: &str, phrase: &str) -> String {
     template.replacen("{}", phrase.trim(), 1)
 }
 
-/// Appends the mean of the unit rows of `phrases`, at unit length; `false` if there is hardly any.
-fn push_mean(phrases: &Embeddings, out: &mut Embeddings) -> bool {
-    let mut mean = vec![0.0; phrases.width()];
-    for row in phrases.rows() {
-        mean.iter_mut().zip(row).for_each(|(mean, x)| *mean += x / phrases.len() as f32);
+/// Appends the mean direction of `phrases` at their mean length; `false` if there is hardly any. One phrase stays as it
+/// is.
+fn push_mean<'r>(phrases: impl ExactSizeIterator<Item = &'r [f32]> + Clone, out: &mut Embeddings) -> bool {
+    let count = phrases.len() as f32;
+    let length = phrases.clone().map(norm).sum::<f32>() / count;
+    let mut mean = vec![0.0; out.width()];
+    for row in phrases {
+        let scale = (norm(row) * count).recip();
+        mean.iter_mut().zip(row).for_each(|(mean, x)| *mean += x * scale);
     }
-    dot(&mean, &mean).sqrt() >= SHORTEST_MEAN && out.push_normalised(&mean)
+    let shared = norm(&mean);
+    mean.iter_mut().for_each(|x| *x *= length / shared);
+    shared >= SHORTEST_MEAN && out.push(&mean)
 }

@@ -41,7 +41,7 @@ impl Sentences {
         let mut rows = Embeddings::new(width);
         for sentence in &order {
             let row = known(sentence).or_else(|| new_rows.next());
-            if !row.is_some_and(|row| rows.push_normalised(row)) {
+            if !row.is_some_and(|row| rows.push(row)) {
                 return Err(unfit());
             }
         }

@@ -87,7 +87,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         open: Box::new(move || source.take().ok_or(CameraError::Stopped)),
         delivery: Delivery::Every,
     };
-    let pipeline = Pipeline { config, networks, vocabulary, feeds: vec![feed], clock };
+    let pipeline = Pipeline { config, networks, vocabulary, feeds: vec![feed], clock, explain: false };
     let report = pipeline.run(&mut watching, &stop)?;
     let undelivered = mqtt.shutdown(Duration::from_secs(3));
     let received = subscriber.finish(Duration::from_secs(3));
@@ -120,7 +120,7 @@ struct Watching {
 impl Observer for Watching {
     fn analysed(&mut self, seen: &Seen<'_>) {
         self.publishing.analysed(seen);
-        self.persons += seen.view.scored().count() as u64;
+        self.persons += seen.view.visible().count() as u64;
         if let Err(error) = self.annotator.draw(seen) {
             self.failure.get_or_insert(error);
         }

@@ -5,10 +5,11 @@ mod words;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::report::Report;
-use super::{BrokerKind, Camera, Config, KeyPath, Mqtt, Span, polygon};
+use super::{BrokerKind, Camera, Config, Heads, KeyPath, Mqtt, Span, polygon};
 
 const HOW_TO_WRITE_A_CAMERA: &str = "there is no camera; add one:\n  [[camera]]\n  name = \"gate\"\n  source = \
                                      \"/dev/video0\"";
@@ -114,6 +115,11 @@ fn analysis(config: &Config, report: &mut Report) {
     span(report, &tracker.key("max_lost"), config.tracker.max_lost, 0.0..=3600.0);
 
     let scoring = section("scoring");
+    if config.scoring.heads == Heads::File(PathBuf::new()) {
+        let message = "no heads; write \"pack\", \"none\", \"baseline\" or the path of a heads.safetensors";
+        report.error(&scoring.key("heads"), message);
+    }
+    span(report, &scoring.key("look_ahead"), config.scoring.look_ahead, 0.0..=60.0);
     span(report, &scoring.key("smoothing"), config.scoring.smoothing, 0.0..=3600.0);
     if let Some(scale) = config.scoring.logit_scale
         && !(scale > 0.0 && scale <= 1000.0)

@@ -1,0 +1,28 @@
+//! `watchword lab`: the science behind the heads, for workstations.
+
+mod heads;
+mod init;
+
+use clap::Subcommand;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the heads on features in a file, and write all they make of them
+    Heads(heads::Args),
+    /// Write new heads: untrained ones, as training starts, or random ones
+    Init(init::Args),
+}
+
+/// Runs the subcommand.
+pub fn run(args: Args) -> anyhow::Result<()> {
+    match args.command {
+        Command::Heads(args) => heads::run(args),
+        Command::Init(args) => init::run(args),
+    }
+}

@@ -1,0 +1,64 @@
+//! A frame on its way to its scores: what was found in it, what the image tower saw, and in the end what each does.
+
+use std::time::Duration;
+
+use crate::clip::Embeddings;
+use crate::clock::FrameTime;
+use crate::detect::Detection;
+use crate::heads::{Explanation, Features, Memory, Scorer, Scores};
+use crate::track::Track;
+use crate::vocabulary::Vocabulary;
+
+/// Everything about a frame but its pixels. Buffers are used again and again.
+#[derive(Default)]
+pub struct Judged {
+    /// The frame's number in its source.
+    pub sequence: u64,
+    pub time: FrameTime,
+    /// Width and height, pixels.
+    pub size: (f32, f32),
+    /// All confirmed tracks.
+    pub tracks: Vec<Track>,
+    /// All that was found besides persons.
+    pub objects: Vec<Detection>,
+    /// Indices of those of `objects` that the heads looked at.
+    pub near: Vec<usize>,
+    /// Why the scores are what they are, if that was asked for.
+    pub explanation: Option<Explanation>,
+    pub(super) captured: Duration,
+    pub(super) person_features: Embeddings,
+    pub(super) object_features: Embeddings,
+    /// Empty if nothing was encoded.
+    pub(super) context: Vec<f32>,
+    pub(super) scores: Scores,
+}
+
+impl Judged {
+    /// Each visible track with this frame's probabilities, one for each action.
+    pub fn scored(&self) -> impl Iterator<Item = (&Track, &[f32])> + Clone {
+        self.tracks.iter().filter(|track| track.visible).zip(self.scores.rows())
+    }
+
+    /// Scores everybody with what is remembered by now.
+    pub(super) fn score(&mut self, scorer: &mut Scorer, vocabulary: &Vocabulary, memory: Option<&Memory>) {
+        let recalled = memory.map(|memory| memory.recall(self.time.monotonic)).unwrap_or_default();
+        let features = Features {
+            count: self.tracks.iter().filter(|track| track.visible).count(),
+            persons: &self.person_features,
+            objects: &self.object_features,
+            context: (!self.context.is_empty()).then_some(&self.context[..]),
+            memory: &recalled,
+        };
+        scorer.score(&features, vocabulary, &mut self.scores, self.explanation.as_mut());
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.tracks.clear();
+        self.objects.clear();
+        self.near.clear();
+        self.person_features.clear();
+        self.object_features.clear();
+        self.context.clear();
+        self.scores.reset(0, 0);
+    }
+}
