@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use watchword::clip::{Embeddings, ImageTower};
 use watchword::clock::FrameTime;
-use watchword::config::{self, Config};
+use watchword::config::{self, Config, Scoring, Span};
 use watchword::detect::{Detector, Kind, Spec};
 use watchword::engine::{Element, EngineError, Input, Port, Session, Tensor};
 use watchword::frame::{Filter, Frame, Layout, Picture, PixelFormat};
-use watchword::heads::Scorer;
+use watchword::heads::{
+    Interaction, Kind as Unit, Metadata, Method, Pads, Scorer, Size, Start, fresh, quantise, serialise,
+};
 use watchword::pipeline::{Arrival, Delivery, Mailbox, Networks, View};
 use watchword::vocabulary::{Vocabulary, Words};
 
@@ -73,7 +75,7 @@ fn walkers() -> impl FnMut(&mut [f32]) + Send {
     }
 }
 
-fn networks(config: &Config) -> Networks {
+fn networks(config: &Config, method: Method) -> Networks {
     let detector = Puppet {
         inputs: vec![port("images", &[Some(1), Some(3), Some(SIDE), Some(SIDE)])],
         outputs: vec![port("output", &[Some(1), Some(CELLS), Some(85)])],
@@ -102,7 +104,7 @@ fn networks(config: &Config) -> Networks {
         fill: 114.0,
     };
     let tower = ImageTower::new("puppet".into(), Box::new(tower), layout, WIDTH).unwrap();
-    Networks::new(detector, tower, Scorer::new(config.scoring.heads, 10.0), config.scoring.crop)
+    Networks::new(detector, tower, Scorer::new(method, 10.0), config.scoring.crop)
 }
 
 fn vocabulary(config: &Config) -> Vocabulary {
@@ -117,7 +119,7 @@ fn vocabulary(config: &Config) -> Vocabulary {
         let mut rows = Embeddings::new(WIDTH);
         for (n, _) in phrases.iter().enumerate() {
             let row: Vec<f32> = (0..WIDTH).map(|i| ((i + n) % 5) as f32 + 0.1).collect();
-            assert!(rows.push_normalised(&row));
+            assert!(rows.push(&row));
         }
         Ok(rows)
     };
@@ -142,10 +144,41 @@ fn config() -> Config {
 
 #[test]
 fn a_frame_allocates_nothing_once_buffers_have_grown() {
-    let config = config();
-    let (mut networks, vocabulary) = (networks(&config), vocabulary(&config));
-    for format in [PixelFormat::Nv12, PixelFormat::Rgb24, PixelFormat::I422] {
-        let mut view = View::new(&config::Camera::default(), &config);
+    let (formats, looking_back) = ([PixelFormat::Nv12, PixelFormat::Rgb24, PixelFormat::I422], config());
+    for format in formats {
+        steady(format, &looking_back, Method::Fusion, 0);
+    }
+    steady(PixelFormat::Nv12, &looking_back, heads(), KERNELS);
+    let looking_ahead =
+        Scoring { look_ahead: Span::from_secs_f64(1.0), provisional: true, ..looking_back.scoring.clone() };
+    steady(PixelFormat::Nv12, &Config { scoring: looking_ahead, ..looking_back }, heads(), KERNELS);
+}
+
+/// Interaction heads with every part, in int8.
+fn heads() -> Method {
+    let metadata = Metadata {
+        units: vec![Unit::Person, Unit::Object, Unit::Context, Unit::Memory],
+        before: 3,
+        after: 2,
+        rate: 2.0,
+        pads: Pads { person: 25, object: 5, context: 25, memory: 10 },
+        tau: 0.07,
+        ln_affine: false,
+        relu: true,
+        embedding: None,
+    };
+    let size = Size { width: WIDTH, layers: 2, hidden: 4 * WIDTH };
+    let bytes = serialise(&fresh(&metadata, size, Start::Random, 0), &metadata).unwrap();
+    Method::Interaction(Box::new(Interaction::read(&quantise(&bytes).unwrap()).unwrap()))
+}
+
+/// rayon, which spreads the heads' matrix products over the cores, takes a block of memory for every few dozen jobs.
+const KERNELS: u64 = 10;
+
+fn steady(format: PixelFormat, config: &Config, method: Method, most: u64) {
+    let (mut networks, vocabulary) = (networks(config, method), vocabulary(config));
+    {
+        let mut view = View::new(&config::Camera::default(), config, &networks);
         let (mut frame, mailbox) = (frame(format), Mailbox::new(1));
         let mut step = |n: u64| {
             let monotonic = Duration::from_millis(100 * n);
@@ -155,7 +188,7 @@ fn a_frame_allocates_nothing_once_buffers_have_grown() {
             assert_eq!(mailbox.take(&mut frame, Duration::ZERO), Some((0, Arrival::Frame)));
             view.analyse(&frame, monotonic, &mut networks, &vocabulary).unwrap();
             assert!(view.events().is_empty(), "the thresholds are out of reach");
-            view.scored().count()
+            view.judged().iter().map(|frame| frame.scored().count()).sum::<usize>()
         };
         for n in 0..60 {
             step(n);
@@ -167,6 +200,6 @@ fn a_frame_allocates_nothing_once_buffers_have_grown() {
             }
         });
         assert_eq!(people, 500, "five people in each of a hundred frames");
-        assert_eq!(counted.count_total, 0, "allocations in 100 frames of {format:?}: {counted:?}");
+        assert!(counted.count_total <= most, "allocations in 100 frames of {format:?}: {counted:?}");
     }
 }

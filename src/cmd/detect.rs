@@ -143,7 +143,10 @@ impl Recording {
     fn write_tracks(&mut self, view: &View) -> anyhow::Result<()> {
         let names = Names { actions: self.vocabulary.names(), classes: self.classes, reach: self.reach };
         for frame in view.judged() {
-            serde_json::to_writer(&mut self.tracks, &Line::new(frame, &names, self.start.unwrap_or_default()))?;
+            serde_json::to_writer(
+                &mut self.tracks,
+                &Line::new(frame, &names, self.start.unwrap_or_default()),
+            )?;
             self.tracks.write_all(b"\n")?;
         }
         Ok(())

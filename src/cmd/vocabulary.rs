@@ -118,7 +118,8 @@ fn score(args: &ScoreArgs) -> anyhow::Result<String> {
         }
         tower.encode(&mut [(tower.len(), &mut rows)])?;
         // The whole picture goes first, as if it were a person: fusion of a vector with itself is that vector.
-        let features = Features { count: rows.len(), persons: &rows, objects: &none, context: rows.row(0), memory: &[] };
+        let features =
+            Features { count: rows.len(), persons: &rows, objects: &none, context: rows.row(0), memory: &[] };
         scorer.score(&features, &vocabulary, &mut scores, None);
         pictures.push(Scored::new(path, &config.actions, &found, &scores));
     }

@@ -238,7 +238,14 @@ fn values_out_of_range_are_refused_and_those_at_its_ends_are_not() {
     check("tracker", &["low_threshold = 0.5", "confirm = 0", "max_lost = \"-1s\""], &["low_threshold = 0.4"]);
     check(
         "scoring",
-        &["smoothing = \"2 h\"", "logit_scale = 0", "crop = \"cut\"", "heads = \"\"", "look_ahead = 61", "heads = 3"],
+        &[
+            "smoothing = \"2 h\"",
+            "logit_scale = 0",
+            "crop = \"cut\"",
+            "heads = \"\"",
+            "look_ahead = 61",
+            "heads = 3",
+        ],
         &["smoothing = 0", "heads = \"baseline\"", "heads = \"h.safetensors\"", "look_ahead = \"2s\""],
     );
     check(

@@ -92,7 +92,8 @@ pub fn fresh(metadata: &Metadata, size: Size, start: Start, seed: u64) -> Tensor
 
 /// The bytes of a heads file.
 pub fn serialise(tensors: &Tensors, metadata: &Metadata) -> Result<Vec<u8>, WeightsError> {
-    safetensors::serialize(tensors, Some(metadata.to_map())).map_err(|error| WeightsError::Format(error.to_string()))
+    safetensors::serialize(tensors, Some(metadata.to_map()))
+        .map_err(|error| WeightsError::Format(error.to_string()))
 }
 
 /// The same heads with matrices in int8, a scale for each row: a quarter of the size.
@@ -102,7 +103,9 @@ pub fn quantise(bytes: &[u8]) -> Result<Vec<u8>, WeightsError> {
     let mut tensors = Tensors::new();
     for (name, tensor) in file.iter() {
         let shape = tensor.shape().to_vec();
-        if let ([rows, columns], true) = (&shape[..], name.ends_with(".weight") && tensor.dtype() != Dtype::I8) {
+        if let ([rows, columns], true) =
+            (&shape[..], name.ends_with(".weight") && tensor.dtype() != Dtype::I8)
+        {
             let values = Values::Float(floats(name, &tensor)?);
             let matrix = Matrix { rows: *rows, columns: *columns, values }.quantised();
             if let Values::Int8 { data, scales } = matrix.values {

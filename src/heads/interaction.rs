@@ -1,6 +1,5 @@
 //! The trained heads: interaction units in their order, then prompting.
 
-use super::matrix::Kernels;
 use super::memory::Reach;
 use super::metadata::{Kind, Metadata};
 use super::prompt::Prompt;
@@ -12,7 +11,6 @@ use crate::clip::Embeddings;
 pub struct Interaction {
     metadata: Metadata,
     width: usize,
-    kernels: Kernels,
     units: Vec<Unit>,
     prompt: Option<Prompt>,
     work: Work,
@@ -45,16 +43,14 @@ impl Interaction {
         let weights = Weights::parse(bytes)?;
         let metadata = weights.metadata().clone();
         let width = weights.width()?;
-        let kernels = Kernels::default();
         let units = (0..metadata.units.len())
-            .map(|index| Unit::read(&weights, &metadata, index, width, &kernels))
+            .map(|index| Unit::read(&weights, &metadata, index, width))
             .collect::<Result<_, _>>()?;
-        let prompt = Prompt::read(&weights, width, &kernels)?;
+        let prompt = Prompt::read(&weights, width)?;
         weights.finish()?;
         Ok(Self {
             metadata,
             width,
-            kernels,
             units,
             prompt,
             work: Work::default(),
@@ -103,12 +99,17 @@ impl Interaction {
     /// Projects the context of a frame for every memory unit, as [`Recalled`] holds it. Appends to `out`.
     pub fn project(&mut self, context: &[f32], out: &mut Vec<f32>) {
         for unit in self.units.iter().filter(|unit| unit.kind() == Kind::Memory) {
-            unit.project(&self.kernels, context, &mut self.work, out);
+            unit.project(context, &mut self.work, out);
         }
     }
 
     /// The interaction feature of each of `persons`, `[N, width]`: the mean of the person, enhanced, and the context.
-    pub fn enhance(&mut self, persons: &[f32], around: &Surroundings<'_>, mut trace: Option<&mut Trace>) -> &[f32] {
+    pub fn enhance(
+        &mut self,
+        persons: &[f32],
+        around: &Surroundings<'_>,
+        mut trace: Option<&mut Trace>,
+    ) -> &[f32] {
         let (width, context) = (self.width, around.context);
         let (count, objects, slots) =
             (persons.len() / width, around.objects.len() / width, self.metadata.slots());
@@ -119,7 +120,8 @@ impl Interaction {
             trace.begin(count, objects, slots);
             trace.steps.push((None, mean_with(&enhanced, context)));
         }
-        let share = |kind| 1.0 / self.metadata.units.iter().filter(|unit| **unit == kind).count().max(1) as f32;
+        let share =
+            |kind| 1.0 / self.metadata.units.iter().filter(|unit| **unit == kind).count().max(1) as f32;
         let mut memories = 0;
         let mut own = Vec::new();
         for unit in &self.units {
@@ -152,7 +154,7 @@ impl Interaction {
                     }
                 });
                 let watch = watch.as_mut().map(|watch| watch as &mut dyn FnMut(usize, usize, f32));
-                unit.apply(&self.kernels, keys, &mut enhanced, &mut self.work, watch);
+                unit.apply(keys, &mut enhanced, &mut self.work, watch);
             }
             if unit.kind() == Kind::Person {
                 self.work.persons = std::mem::take(&mut own);
@@ -172,8 +174,8 @@ impl Interaction {
     /// without trained prompting.
     pub fn prompt(&mut self, labels: &Embeddings) -> Option<&[f32]> {
         let prompt = self.prompt.as_mut()?;
-        prompt.prepare(&self.kernels, labels);
-        prompt.apply(&self.kernels, &self.features, &mut self.prompted);
+        prompt.prepare(labels);
+        prompt.apply(&self.features, &mut self.prompted);
         Some(&self.prompted)
     }
 

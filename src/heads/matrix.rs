@@ -3,7 +3,7 @@
 use rten_gemm::{BiasVector, GemmExecutor, GemmInputA, GemmInputB, GemmOptions, PackedBMatrix, QuantParams};
 use rten_simd::SimdOp;
 use rten_tensor::NdTensorView;
-use rten_vecmath::{ExtendInit, MinMax, Quantize};
+use rten_vecmath::MinMax;
 
 /// A matrix `[rows, columns]` as a file holds it.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,7 +18,10 @@ pub struct Matrix {
 pub enum Values {
     Float(Vec<f32>),
     /// -127..=127, to be multiplied by its row's scale.
-    Int8 { data: Vec<i8>, scales: Vec<f32> },
+    Int8 {
+        data: Vec<i8>,
+        scales: Vec<f32>,
+    },
 }
 
 impl Matrix {
@@ -52,8 +55,12 @@ impl Matrix {
     }
 }
 
-/// The kernels for this processor.
-pub struct Kernels {
+thread_local! {
+    /// Tables of functions for this processor, which rten-gemm does not let threads share.
+    static KERNELS: Kernels = Kernels::default();
+}
+
+struct Kernels {
     float: GemmExecutor<f32>,
     int8: GemmExecutor<u8, i8, i32>,
     /// The largest quantised activation: on x86 without VNNI two products are added up in 16 bits, where eight bits
@@ -66,12 +73,6 @@ impl Default for Kernels {
         let int8 = GemmExecutor::<u8, i8, i32>::new();
         let top = if int8.may_saturate() { 127 } else { 255 };
         Self { float: GemmExecutor::new(), int8, top }
-    }
-}
-
-impl std::fmt::Debug for Kernels {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Kernels({}, {})", self.float.kernel_name(), self.int8.kernel_name())
     }
 }
 
@@ -99,16 +100,16 @@ enum Packed {
 
 impl Linear {
     /// Lays `matrix` out for the kernels. `bias` is as long as the matrix has rows, or absent.
-    pub fn new(kernels: &Kernels, matrix: &Matrix, bias: Option<Vec<f32>>) -> Self {
+    pub fn new(matrix: &Matrix, bias: Option<Vec<f32>>) -> Self {
         let shape = [matrix.rows, matrix.columns];
         let weight = match &matrix.values {
             Values::Float(data) => {
                 let view = NdTensorView::from_data(shape, data.as_slice());
-                Packed::Float(kernels.float.prepack_b(view.transposed()))
+                Packed::Float(KERNELS.with(|kernels| kernels.float.prepack_b(view.transposed())))
             }
             Values::Int8 { data, scales } => {
                 let view = NdTensorView::from_data(shape, data.as_slice());
-                let matrix = kernels.int8.prepack_b(view.transposed());
+                let matrix = KERNELS.with(|kernels| kernels.int8.prepack_b(view.transposed()));
                 Packed::Int8 { matrix, scales: scales.clone() }
             }
         };
@@ -117,14 +118,13 @@ impl Linear {
     }
 
     /// `second ∘ first` without the bias between: the product of the two matrices, in int8 if either is.
-    pub fn chained(kernels: &Kernels, first: &Matrix, second: &Matrix, bias: Option<Vec<f32>>) -> Self {
+    pub fn chained(first: &Matrix, second: &Matrix, bias: Option<Vec<f32>>) -> Self {
         let (a, b) = (second.to_f32(), first.to_f32());
         let mut product = vec![0.0; second.rows * first.columns];
         multiply(&a, second.columns, &b, first.columns, &mut product);
-        let product =
-            Matrix { rows: second.rows, columns: first.columns, values: Values::Float(product) };
+        let product = Matrix { rows: second.rows, columns: first.columns, values: Values::Float(product) };
         let product = if first.is_int8() || second.is_int8() { product.quantised() } else { product };
-        Self::new(kernels, &product, bias)
+        Self::new(&product, bias)
     }
 
     /// Elements of a row that comes out.
@@ -140,16 +140,16 @@ impl Linear {
     /// Overwrites `out` with a row for each of `rows`, `[N, inputs]` → `[N, outputs]`.
     ///
     /// With int8 weights each row is quantised on a scale of its own, and the bias is added in f32.
-    pub fn apply(&self, kernels: &Kernels, rows: &[f32], scratch: &mut Scratch, out: &mut Vec<f32>) {
-        self.run(kernels, rows, true, scratch, out);
+    pub fn apply(&self, rows: &[f32], scratch: &mut Scratch, out: &mut Vec<f32>) {
+        self.run(rows, true, scratch, out);
     }
 
     /// As [`Linear::apply`], without the bias.
-    pub fn apply_unbiased(&self, kernels: &Kernels, rows: &[f32], scratch: &mut Scratch, out: &mut Vec<f32>) {
-        self.run(kernels, rows, false, scratch, out);
+    pub fn apply_unbiased(&self, rows: &[f32], scratch: &mut Scratch, out: &mut Vec<f32>) {
+        self.run(rows, false, scratch, out);
     }
 
-    fn run(&self, kernels: &Kernels, rows: &[f32], biased: bool, scratch: &mut Scratch, out: &mut Vec<f32>) {
+    fn run(&self, rows: &[f32], biased: bool, scratch: &mut Scratch, out: &mut Vec<f32>) {
         let count = rows.len() / self.inputs.max(1);
         out.resize(count * self.outputs, 0.0);
         if count == 0 {
@@ -162,10 +162,12 @@ impl Linear {
                     GemmOptions { bias: biased.then_some(BiasVector::Row(&self.bias)), ..Default::default() };
                 let rows = GemmInputA::Unpacked(NdTensorView::from_data(shape, rows));
                 // Invariant: `out` and the bias have the lengths that the matrix was packed with.
-                kernels.float.gemm(out, rows, GemmInputB::Packed(matrix), options).expect("shapes agree");
+                let product =
+                    |kernels: &Kernels| kernels.float.gemm(out, rows, GemmInputB::Packed(matrix), options);
+                KERNELS.with(product).expect("shapes agree");
             }
             Packed::Int8 { matrix, scales } => {
-                quantise(rows, self.inputs, kernels.top, scratch);
+                quantise(rows, self.inputs, KERNELS.with(|kernels| kernels.top), scratch);
                 scratch.sums.resize(count * self.outputs, 0);
                 let options = GemmOptions {
                     a_quant: Some(QuantParams { zero_point: &scratch.zeros }),
@@ -174,13 +176,17 @@ impl Linear {
                 let rows = GemmInputA::Unpacked(NdTensorView::from_data(shape, scratch.quantised.as_slice()));
                 let sums = scratch.sums.as_mut_slice();
                 // Invariant: as above.
-                kernels.int8.gemm(sums, rows, GemmInputB::Packed(matrix), options).expect("shapes agree");
+                let product =
+                    |kernels: &Kernels| kernels.int8.gemm(sums, rows, GemmInputB::Packed(matrix), options);
+                KERNELS.with(product).expect("shapes agree");
                 let outs = out.chunks_exact_mut(self.outputs);
                 let sums = scratch.sums.chunks_exact(self.outputs);
                 for ((out, sums), row_scale) in outs.zip(sums).zip(&scratch.scales) {
                     let columns = out.iter_mut().zip(sums).zip(scales).zip(&self.bias);
                     if biased {
-                        columns.for_each(|(((y, sum), scale), bias)| *y = *sum as f32 * (row_scale * scale) + bias);
+                        columns.for_each(|(((y, sum), scale), bias)| {
+                            *y = *sum as f32 * (row_scale * scale) + bias
+                        });
                     } else {
                         columns.for_each(|(((y, sum), scale), _)| *y = *sum as f32 * (row_scale * scale));
                     }
@@ -192,27 +198,25 @@ impl Linear {
 
 /// Maps each row's range, which includes 0, to `0..=top`.
 fn quantise(rows: &[f32], width: usize, top: u8, scratch: &mut Scratch) {
+    /// Added to a small number, leaves it as an integer in the low bits of the sum (1.5 · 2²³): rounding that every
+    /// processor does many at a time.
+    const ROUND: f32 = 12_582_912.0;
     let Scratch { quantised, scales, zeros, .. } = scratch;
-    quantised.clear();
+    quantised.resize(rows.len(), 0);
     scales.clear();
     zeros.clear();
-    for row in rows.chunks_exact(width) {
+    let top = f32::from(top);
+    for (row, out) in rows.chunks_exact(width).zip(quantised.chunks_exact_mut(width)) {
         let (low, high) = MinMax::new(row).dispatch();
         let (low, high) = (low.min(0.0), high.max(0.0));
-        let scale = if high > low { (high - low) / f32::from(top) } else { 1.0 };
-        let zero = (-low / scale).round() as u8;
-        quantised.reserve(row.len());
-        quantised.extend_init(|to| {
-            let to = to.split_at_mut(row.len()).0;
-            Quantize::new(row, to, scale.recip(), zero).dispatch()
-        });
-        if top < u8::MAX {
-            let start = quantised.len() - row.len();
-            // Rounding may end one step too high.
-            quantised.iter_mut().skip(start).for_each(|q| *q = (*q).min(top));
+        let scale = if high > low { (high - low) / top } else { 1.0 };
+        let zero = (-low / scale).round();
+        let inverse = scale.recip();
+        for (q, x) in out.iter_mut().zip(row) {
+            *q = ((x * inverse + zero).clamp(0.0, top) + ROUND).to_bits() as u8;
         }
         scales.push(scale);
-        zeros.push(zero);
+        zeros.push(zero as u8);
     }
 }
 

@@ -43,12 +43,16 @@ impl Reach {
 
     /// When the middle of `slot` is, in seconds from the judged frame.
     pub fn seconds(&self, slot: usize) -> f64 {
-        let slots = if slot < self.before { slot as f64 - self.before as f64 } else { (slot + 1 - self.before) as f64 };
+        let slots = if slot < self.before {
+            slot as f64 - self.before as f64
+        } else {
+            (slot + 1 - self.before) as f64
+        };
         slots / f64::from(self.rate)
     }
 
     /// How far from the middle of its slot a frame is.
-    fn error(&self, now: Duration, time: Duration) -> f64 {
+    pub(super) fn error(&self, now: Duration, time: Duration) -> f64 {
         let distance = now.abs_diff(time).as_secs_f64() * f64::from(self.rate);
         (distance - distance.round()).abs()
     }

@@ -87,7 +87,9 @@ const MOST_PADS: usize = 10_000;
 impl Metadata {
     /// Reads the string map of a safetensors header.
     pub fn parse(map: &HashMap<String, String>) -> Result<Self, WeightsError> {
-        let units = map.get("units").ok_or_else(|| bad("units", "", "a list such as person,object,context,memory"))?;
+        let units = map
+            .get("units")
+            .ok_or_else(|| bad("units", "", "a list such as person,object,context,memory"))?;
         let units: Vec<Kind> = units
             .split(',')
             .map(str::trim)
@@ -103,7 +105,8 @@ impl Metadata {
         if memory && !(1..=MOST_SLOTS).contains(&(before + after)) {
             return Err(bad("memory_before + memory_after", &(before + after).to_string(), "1 to 240 slots"));
         }
-        let pads = |key| number(map, key, 0, "keys, 0 for masked").and_then(|n: usize| within(key, n, MOST_PADS));
+        let pads =
+            |key| number(map, key, 0, "keys, 0 for masked").and_then(|n: usize| within(key, n, MOST_PADS));
         let positive = |key, default| {
             let value: f32 = number(map, key, default, "a positive number")?;
             let fits = value.is_finite() && value > 0.0;

@@ -7,12 +7,12 @@
 use rten_simd::SimdUnaryOp;
 use rten_vecmath::Swish;
 
-use super::matrix::{Kernels, Linear, Scratch};
+use super::matrix::{Linear, Scratch};
 use super::norm::{centre, inverse_deviation, normalise_affine};
 use super::weights::{Weights, WeightsError};
 use crate::clip::{Embeddings, dot};
 
-/// Rows that go through the feed-forward part at a time: enough to use the kernels, few enough to stay in the cache.
+/// Rows that go through the feed-forward part at a time: enough to use the few enough to stay in the cache.
 const ROWS: usize = 128;
 /// CLIP's activation is `x · sigmoid(1.702 x)`.
 const QUICK_GELU: Swish = Swish { alpha: 1.702 };
@@ -65,10 +65,10 @@ struct Work {
 
 impl Prompt {
     /// Reads the prompting of a file; `None` if it has none.
-    pub fn read(weights: &Weights<'_>, width: usize, kernels: &Kernels) -> Result<Option<Self>, WeightsError> {
+    pub fn read(weights: &Weights<'_>, width: usize) -> Result<Option<Self>, WeightsError> {
         let mut layers = Vec::new();
         while weights.has(&format!("prompt.layer.{}.mlp.up.weight", layers.len())) {
-            layers.push(Layer::read(weights, layers.len(), width, kernels)?);
+            layers.push(Layer::read(weights, layers.len(), width)?);
         }
         if layers.is_empty() && !weights.has("prompt.alpha") {
             return Ok(None);
@@ -79,7 +79,7 @@ impl Prompt {
     }
 
     /// Computes what follows from `labels` alone, unless they are those of the last call.
-    pub fn prepare(&mut self, kernels: &Kernels, labels: &Embeddings) {
+    pub fn prepare(&mut self, labels: &Embeddings) {
         if self.labels.raw == *labels {
             return;
         }
@@ -87,12 +87,12 @@ impl Prompt {
         let Some(first) = self.layers.first() else { return };
         centre_rows(labels.data(), self.width, &mut self.labels.centred, &mut self.labels.squares);
         weigh(&self.labels.centred, &first.scale, &mut self.work.normalised);
-        first.up.apply_unbiased(kernels, &self.work.normalised, &mut self.work.scratch, &mut self.labels.up);
+        first.up.apply_unbiased(&self.work.normalised, &mut self.work.scratch, &mut self.labels.up);
     }
 
     /// Overwrites `out` with the labels as each person bends them, `[N, L, width]`, for the `visual` features
     /// `[N, width]` and the labels of [`Prompt::prepare`].
-    pub fn apply(&mut self, kernels: &Kernels, visual: &[f32], out: &mut Vec<f32>) {
+    pub fn apply(&mut self, visual: &[f32], out: &mut Vec<f32>) {
         let Self { width, norm, layers, alpha, labels, work } = self;
         let (width, count) = (*width, labels.raw.len());
         out.resize(visual.len() * count, 0.0);
@@ -101,18 +101,18 @@ impl Prompt {
         normalise_affine(&mut work.visual, &norm.0, &norm.1);
         work.attention.resize_with(layers.len(), Vec::new);
         for (layer, attention) in layers.iter().zip(&mut work.attention) {
-            layer.attention.apply(kernels, &work.visual, &mut work.scratch, attention);
+            layer.attention.apply(&work.visual, &mut work.scratch, attention);
         }
         if let (Some(first), Some(attention)) = (layers.first(), work.attention.first()) {
             centre_rows(attention, width, &mut work.centred, &mut work.squares);
             weigh(&work.centred, &first.scale, &mut work.normalised);
-            first.up.apply_unbiased(kernels, &work.normalised, &mut work.scratch, &mut work.up);
+            first.up.apply_unbiased(&work.normalised, &mut work.scratch, &mut work.up);
         }
         let persons_at_a_time = (ROWS / count.max(1)).max(1);
         for (chunk, out) in out.chunks_mut((persons_at_a_time * count * width).max(1)).enumerate() {
             let persons = chunk * persons_at_a_time..chunk * persons_at_a_time + out.len() / (count * width);
             labels.raw.data().iter().cycle().zip(out.iter_mut()).for_each(|(label, row)| *row = *label);
-            bend(kernels, layers, labels, width, persons, work, out);
+            bend(layers, labels, width, persons, work, out);
             // C̃ = C + α ∘ Ĉ
             for (row, label) in out.chunks_exact_mut(width).zip(labels.raw.rows().cycle()) {
                 for ((x, alpha), label) in row.iter_mut().zip(alpha.iter()).zip(label) {
@@ -125,7 +125,6 @@ impl Prompt {
 
 /// Takes `rows`, a label for each of `persons` and labels, through all layers.
 fn bend(
-    kernels: &Kernels,
     layers: &[Layer],
     labels: &Labels,
     width: usize,
@@ -136,7 +135,8 @@ fn bend(
     let count = labels.raw.len();
     let Work { attention, centred, squares, up, normalised, hidden, down, scratch, .. } = work;
     for (index, (layer, attention)) in layers.iter().zip(attention.iter()).enumerate() {
-        let of_person = |person: usize| attention.get(person * width..(person + 1) * width).unwrap_or_default();
+        let of_person =
+            |person: usize| attention.get(person * width..(person + 1) * width).unwrap_or_default();
         for (person, rows) in persons.clone().zip(rows.chunks_exact_mut(count * width)) {
             let attention = of_person(person);
             for row in rows.chunks_exact_mut(width) {
@@ -167,20 +167,20 @@ fn bend(
             for row in normalised.chunks_exact_mut(width) {
                 row.iter_mut().zip(&layer.scale).for_each(|(x, scale)| *x *= scale);
             }
-            layer.up.apply_unbiased(kernels, normalised, scratch, hidden);
+            layer.up.apply_unbiased(normalised, scratch, hidden);
             for (row, square) in hidden.chunks_exact_mut(size).zip(down.iter()) {
                 let scale = inverse_deviation(*square, width);
                 row.iter_mut().zip(&layer.shift).for_each(|(x, shift)| *x = *x * scale + shift);
             }
         }
         QUICK_GELU.map_mut(hidden);
-        layer.down.apply(kernels, hidden, scratch, down);
+        layer.down.apply(hidden, scratch, down);
         rows.iter_mut().zip(down.iter()).for_each(|(x, down)| *x += down);
     }
 }
 
 impl Layer {
-    fn read(weights: &Weights<'_>, index: usize, width: usize, kernels: &Kernels) -> Result<Self, WeightsError> {
+    fn read(weights: &Weights<'_>, index: usize, width: usize) -> Result<Self, WeightsError> {
         let name = |part: &str| format!("prompt.layer.{index}.{part}");
         for dead in ["norm1.weight", "norm1.bias", "attention.query.weight", "attention.query.bias"] {
             weights.ignore(&name(dead));
@@ -200,17 +200,18 @@ impl Layer {
         let up = weights.matrix(&name("mlp.up.weight"), None, width)?;
         let hidden = up.rows;
         let norm_bias = weights.vector(&name("norm2.bias"), width)?;
-        let mut shift = weights.optional_vector(&name("mlp.up.bias"), hidden)?.unwrap_or_else(|| vec![0.0; hidden]);
+        let mut shift =
+            weights.optional_vector(&name("mlp.up.bias"), hidden)?.unwrap_or_else(|| vec![0.0; hidden]);
         let floats = up.to_f32();
         shift.iter_mut().zip(floats.chunks_exact(width)).for_each(|(sum, row)| *sum += dot(row, &norm_bias));
         let down = weights.matrix(&name("mlp.down.weight"), Some(width), hidden)?;
         let down_bias = weights.optional_vector(&name("mlp.down.bias"), width)?;
         Ok(Self {
-            attention: Linear::chained(kernels, &value, &out, bias),
+            attention: Linear::chained(&value, &out, bias),
             scale: weights.vector(&name("norm2.weight"), width)?,
-            up: Linear::new(kernels, &up, None),
+            up: Linear::new(&up, None),
             shift,
-            down: Linear::new(kernels, &down, down_bias),
+            down: Linear::new(&down, down_bias),
         })
     }
 }

@@ -3,7 +3,7 @@
 //! What makes it cheap: `n` equal pads are one key with `ln n` added to its logit; a memory key is the projection that
 //! was made when the frame was new, plus the position of the slot that it is in now; one key alone needs no query.
 
-use super::matrix::{Kernels, Linear, Scratch};
+use super::matrix::{Linear, Scratch};
 use super::metadata::{Kind, Metadata};
 use super::norm::{normalise, normalise_affine};
 use super::weights::{Weights, WeightsError};
@@ -76,14 +76,13 @@ impl Unit {
         metadata: &Metadata,
         index: usize,
         width: usize,
-        kernels: &Kernels,
     ) -> Result<Self, WeightsError> {
         let kind = metadata.units.get(index).copied().unwrap_or(Kind::Person);
         let name = |part: &str| format!("unit.{index}.{part}");
         let linear = |part: &str| {
             let matrix = weights.matrix(&name(&format!("{part}.weight")), Some(width), width)?;
             let bias = weights.optional_vector(&name(&format!("{part}.bias")), width)?;
-            Ok::<_, WeightsError>(Linear::new(kernels, &matrix, bias))
+            Ok::<_, WeightsError>(Linear::new(&matrix, bias))
         };
         let position = (kind == Kind::Memory).then(|| {
             let table = |part: &str| weights.table(&name(part), metadata.slots(), width);
@@ -128,27 +127,20 @@ impl Unit {
 
     /// Projects a frame's context once for as long as it is remembered: appends its key and its value, without biases
     /// and positions, to `out`.
-    pub fn project(&self, kernels: &Kernels, context: &[f32], work: &mut Work, out: &mut Vec<f32>) {
-        self.key.apply_unbiased(kernels, context, &mut work.scratch, &mut work.keys);
-        self.value.apply_unbiased(kernels, context, &mut work.scratch, &mut work.values);
+    pub fn project(&self, context: &[f32], work: &mut Work, out: &mut Vec<f32>) {
+        self.key.apply_unbiased(context, &mut work.scratch, &mut work.keys);
+        self.value.apply_unbiased(context, &mut work.scratch, &mut work.values);
         out.extend_from_slice(&work.keys);
         out.extend_from_slice(&work.values);
     }
 
     /// Adds to each of `persons`, `[N, width]`, what it finds among `keys`.
-    pub fn apply(
-        &self,
-        kernels: &Kernels,
-        keys: Keys<'_>,
-        persons: &mut [f32],
-        work: &mut Work,
-        watch: Option<Watch<'_>>,
-    ) {
+    pub fn apply(&self, keys: Keys<'_>, persons: &mut [f32], work: &mut Work, watch: Option<Watch<'_>>) {
         work.attended.clear();
         work.attended.resize(persons.len(), 0.0);
         match keys {
-            Keys::Rows(rows) => self.attend_to_rows(kernels, rows, persons, work, watch),
-            Keys::Memory { recalled, nth } => self.attend_to_memory(kernels, recalled, nth, persons, work, watch),
+            Keys::Rows(rows) => self.attend_to_rows(rows, persons, work, watch),
+            Keys::Memory { recalled, nth } => self.attend_to_memory(recalled, nth, persons, work, watch),
         }
         match &self.norm {
             Some((weight, bias)) => normalise_affine(&mut work.attended, weight, bias),
@@ -159,7 +151,7 @@ impl Unit {
         }
         let found = match &self.out {
             Some(out) => {
-                out.apply(kernels, &work.attended, &mut work.scratch, &mut work.out);
+                out.apply(&work.attended, &mut work.scratch, &mut work.out);
                 &work.out
             }
             None => &work.attended,
@@ -167,19 +159,12 @@ impl Unit {
         persons.iter_mut().zip(found).for_each(|(person, found)| *person += found);
     }
 
-    fn attend_to_rows(
-        &self,
-        kernels: &Kernels,
-        rows: &[f32],
-        persons: &[f32],
-        work: &mut Work,
-        mut watch: Option<Watch<'_>>,
-    ) {
+    fn attend_to_rows(&self, rows: &[f32], persons: &[f32], work: &mut Work, mut watch: Option<Watch<'_>>) {
         let width = self.width;
         let count = rows.len() / width;
         let pads = self.capacity.saturating_sub(count);
         let Work { queries, keys, values, attended, logits, scratch, .. } = work;
-        self.value.apply(kernels, rows, scratch, values);
+        self.value.apply(rows, scratch, values);
         if count == 1 && pads == 0 {
             for (person, attended) in attended.chunks_exact_mut(width).enumerate() {
                 attended.copy_from_slice(values);
@@ -189,8 +174,8 @@ impl Unit {
             }
             return;
         }
-        self.query.apply(kernels, persons, scratch, queries);
-        self.key.apply(kernels, rows, scratch, keys);
+        self.query.apply(persons, scratch, queries);
+        self.key.apply(rows, scratch, keys);
         for (person, (query, attended)) in
             queries.chunks_exact(width).zip(attended.chunks_exact_mut(width)).enumerate()
         {
@@ -200,7 +185,9 @@ impl Unit {
                 logits.push(dot(query, self.key.bias()));
             }
             scale(logits, width);
-            if pads > 0 && let Some(pad) = logits.last_mut() {
+            if pads > 0
+                && let Some(pad) = logits.last_mut()
+            {
                 *pad += (pads as f32).ln();
             }
             softmax(logits);
@@ -217,7 +204,6 @@ impl Unit {
     /// `p` the slot's position, `q·(K + b + p)` is `q·K` on top of what a pad of that slot has.
     fn attend_to_memory(
         &self,
-        kernels: &Kernels,
         recalled: &[Recalled<'_>],
         nth: usize,
         persons: &[f32],
@@ -228,7 +214,7 @@ impl Unit {
         let Some(position) = &self.position else { return };
         let slots = position.key.len() / width;
         let Work { queries, attended, logits, slots: together, scratch, .. } = work;
-        self.query.apply(kernels, persons, scratch, queries);
+        self.query.apply(persons, scratch, queries);
         for (person, (query, attended)) in
             queries.chunks_exact(width).zip(attended.chunks_exact_mut(width)).enumerate()
         {

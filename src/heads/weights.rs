@@ -26,9 +26,13 @@ pub enum WeightsError {
     Dtype { tensor: String, found: String },
     #[error("tensor {tensor} holds a number that is not finite")]
     NotFinite { tensor: String },
-    #[error("tensor {0} is of no use here: its name is not one of a heads file, or its unit is not in `units`")]
+    #[error(
+        "tensor {0} is of no use here: its name is not one of a heads file, or its unit is not in `units`"
+    )]
     Unknown(String),
-    #[error("its features come from {found}, the pack's from {expected}: heads work only with the encoder they were trained on")]
+    #[error(
+        "its features come from {found}, the pack's from {expected}: heads work only with the encoder they were trained on"
+    )]
     Space { found: String, expected: String },
     #[error("it is made for embeddings {found} wide, the pack's are {expected} wide")]
     Width { found: usize, expected: usize },

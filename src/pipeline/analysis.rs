@@ -165,7 +165,13 @@ impl View {
     }
 
     /// Judges what still waits with what there is, and ends everything that is open, at `time`.
-    pub fn close(&mut self, time: FrameTime, reason: Reason, networks: &mut Networks, vocabulary: &Vocabulary) {
+    pub fn close(
+        &mut self,
+        time: FrameTime,
+        reason: Reason,
+        networks: &mut Networks,
+        vocabulary: &Vocabulary,
+    ) {
         self.begin();
         self.judge(self.waiting.len(), networks, vocabulary);
         let decided = self.events.len();

@@ -50,7 +50,8 @@ mod tests {
         };
         let object = |x: f32, score| Detection { class: 1, score, rect: Rect::new(x, 0.0, x + 10.0, 10.0) };
         let tracks = [track(0.0, true), track(100.0, false)];
-        let objects = [object(5.0, 0.5), object(10.0, 0.9), object(95.0, 0.9), object(2.0, 0.8), object(-5.0, 0.6)];
+        let objects =
+            [object(5.0, 0.5), object(10.0, 0.9), object(95.0, 0.9), object(2.0, 0.8), object(-5.0, 0.6)];
         let mut crops = Crops::default();
         crops.choose(Wanted { persons: true, objects: 5 }, &tracks, &objects);
         assert_eq!(crops.persons, [tracks[0].rect]);

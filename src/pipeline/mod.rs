@@ -79,7 +79,8 @@ impl Pipeline {
     pub fn run(self, observer: &mut dyn Observer, stop: &Stop) -> Result<Report, PipelineError> {
         let Self { config, mut networks, vocabulary, feeds, clock, explain } = self;
         let mailbox = Mailbox::new(feeds.len());
-        let mut cameras: Vec<Camera> = feeds.iter().map(|feed| Camera::new(feed, &config, &networks)).collect();
+        let mut cameras: Vec<Camera> =
+            feeds.iter().map(|feed| Camera::new(feed, &config, &networks)).collect();
         if explain {
             cameras.iter_mut().for_each(|camera| camera.view.explain());
         }

@@ -51,7 +51,12 @@ impl Case {
         let rows = |name: &str| -> anyhow::Result<Vec<f32>> {
             let tensor = file.tensor(name).with_context(|| format!("tensor {name}"))?;
             let fits = tensor.shape().last() == Some(&width) && tensor.dtype() == Dtype::F32;
-            ensure!(fits, "tensor {name} is {:?} {:?}, not f32 rows of {width}", tensor.dtype(), tensor.shape());
+            ensure!(
+                fits,
+                "tensor {name} is {:?} {:?}, not f32 rows of {width}",
+                tensor.dtype(),
+                tensor.shape()
+            );
             Ok(tensor.data().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
         };
         let slots = file.tensor("slots").context("tensor slots")?;
@@ -71,18 +76,25 @@ impl Case {
             text: rows("text")?,
         };
         ensure!(case.context.len() == width, "tensor context is not one row");
-        ensure!(case.memory.len() == case.slots.len() * width, "there is not one slot for each row of memory");
+        ensure!(
+            case.memory.len() == case.slots.len() * width,
+            "there is not one slot for each row of memory"
+        );
         Ok(case)
     }
 }
 
 fn answer(heads: &mut Interaction, case: &Case) -> anyhow::Result<Tensors> {
     let width = heads.width();
-    let projected: Vec<Vec<f32>> = case.memory.chunks_exact(width).map(|frame| {
-        let mut projected = Vec::new();
-        heads.project(frame, &mut projected);
-        projected
-    }).collect();
+    let projected: Vec<Vec<f32>> = case
+        .memory
+        .chunks_exact(width)
+        .map(|frame| {
+            let mut projected = Vec::new();
+            heads.project(frame, &mut projected);
+            projected
+        })
+        .collect();
     let frames = case.slots.iter().zip(&projected);
     let memory: Vec<_> = frames.map(|(&slot, projected)| Recalled { slot, projected }).collect();
     let around = Surroundings { objects: &case.object, context: &case.context, memory: &memory };

@@ -2,8 +2,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::clip::Embeddings;
 use crate::config::{self, Action};
-use crate::vocabulary::Words;
+use crate::vocabulary::{Vocabulary, Words};
 
 /// Rows of actions, of background, and of what stands against each action.
 #[derive(Debug, Clone)]
@@ -31,7 +32,7 @@ impl Rows {
             let mut rows = Embeddings::new(WIDTH);
             for phrase in phrases {
                 let row: Vec<f32> = serde_json::from_str(phrase).unwrap();
-                assert!(rows.push_normalised(&row));
+                assert!(rows.push(&row));
             }
             Ok(rows)
         })
@@ -55,16 +56,21 @@ fn rows() -> impl Strategy<Value = Rows> {
 
 fn embeddings(rows: &[Vec<f32>]) -> Embeddings {
     let mut embeddings = Embeddings::new(WIDTH);
-    assert!(rows.iter().all(|row| embeddings.push_normalised(row)));
+    assert!(rows.iter().all(|row| embeddings.push(row)));
     embeddings
 }
 
-fn score(heads: Heads, scale: f32, persons: &[Vec<f32>], context: &[f32], rows: &Rows) -> Vec<Vec<f32>> {
+fn score(method: Method, scale: f32, persons: &[Vec<f32>], context: &[f32], rows: &Rows) -> Vec<Vec<f32>> {
     let (persons, objects) = (embeddings(persons), Embeddings::default());
-    let features =
-        Features { count: persons.len(), persons: &persons, objects: &objects, context: Some(context) };
+    let features = Features {
+        count: persons.len(),
+        persons: &persons,
+        objects: &objects,
+        context: Some(context),
+        memory: &[],
+    };
     let mut scores = Scores::default();
-    Scorer::new(heads, scale).score(&features, &rows.vocabulary(), &mut scores);
+    Scorer::new(method, scale).score(&features, &rows.vocabulary(), &mut scores, None);
     assert_eq!(scores.len(), persons.len());
     scores.rows().map(<[f32]>::to_vec).collect()
 }
@@ -75,10 +81,11 @@ fn unit(vector: &[f32]) -> Vec<f64> {
 }
 
 /// The formula as it stands, in f64 and without precautions.
-fn naive(heads: Heads, scale: f32, person: &[f32], context: &[f32], rows: &Rows) -> Vec<f64> {
-    let mean: Vec<f32> = match heads {
-        Heads::Baseline => context.to_vec(),
-        _ => unit(person).iter().zip(unit(context)).map(|(p, c)| ((p + c) / 2.0) as f32).collect(),
+fn naive(baseline: bool, scale: f32, person: &[f32], context: &[f32], rows: &Rows) -> Vec<f64> {
+    let mean: Vec<f32> = if baseline {
+        context.to_vec()
+    } else {
+        person.iter().zip(context).map(|(p, c)| (p + c) / 2.0).collect()
     };
     let feature = unit(&mean);
     let exp = |row: &Vec<f32>| {
@@ -100,14 +107,14 @@ proptest! {
         rows in rows(), persons in vec(direction(), 0..4), context in direction(), scale in 0.1f32..120.0,
         baseline: bool,
     ) {
-        let heads = if baseline { Heads::Baseline } else { Heads::None };
+        let method = if baseline { Method::Baseline } else { Method::Fusion };
         let context = unit32(&context);
         // Near-opposites cancel: there the mean's direction is rounding.
-        let opposed = |p: &Vec<f32>| unit(p).iter().zip(&context).map(|(a, b)| a * f64::from(*b)).sum::<f64>() < -0.99;
+        let opposed = |p: &Vec<f32>| p.iter().zip(&context).all(|(a, b)| (a + b).abs() < 0.05);
         prop_assume!(baseline || !persons.iter().any(opposed));
-        let scores = score(heads, scale, &persons, &context, &rows);
+        let scores = score(method, scale, &persons, &context, &rows);
         for (person, scores) in persons.iter().zip(&scores) {
-            for (p, expected) in scores.iter().zip(naive(heads, scale, person, &context, &rows)) {
+            for (p, expected) in scores.iter().zip(naive(baseline, scale, person, &context, &rows)) {
                 prop_assert!((f64::from(*p) - expected).abs() < 3e-4, "{p} is not {expected}");
             }
             prop_assert!(scores.iter().sum::<f32>() <= 1.0 + 1e-5);
@@ -120,8 +127,8 @@ proptest! {
         turned.actions.rotate_left(1);
         turned.against.rotate_left(1);
         let context = unit32(&context);
-        let mut scores = score(Heads::None, 30.0, std::slice::from_ref(&person), &context, &rows).remove(0);
-        let other = score(Heads::None, 30.0, &[person], &context, &turned).remove(0);
+        let mut scores = score(Method::Fusion, 30.0, std::slice::from_ref(&person), &context, &rows).remove(0);
+        let other = score(Method::Fusion, 30.0, &[person], &context, &turned).remove(0);
         scores.rotate_left(1);
         for (a, b) in scores.iter().zip(&other) {
             prop_assert!((a - b).abs() < 1e-5);
@@ -133,7 +140,7 @@ proptest! {
         rows in rows(), person in direction(), context in direction(), extra in direction(),
     ) {
         let context = unit32(&context);
-        let score = |rows: &Rows| score(Heads::None, 5.0, std::slice::from_ref(&person), &context, rows).remove(0);
+        let score = |rows: &Rows| score(Method::Fusion, 5.0, std::slice::from_ref(&person), &context, rows).remove(0);
         let before = score(&rows);
 
         let mut more = rows.clone();
@@ -154,8 +161,8 @@ proptest! {
         context in vec(prop_oneof![-1.0f32..1.0, any::<f32>().prop_filter("finite", |x| x.is_finite())], WIDTH),
         baseline: bool,
     ) {
-        let heads = if baseline { Heads::Baseline } else { Heads::None };
-        for p in score(heads, scale, &[person], &context, &rows).remove(0) {
+        let method = if baseline { Method::Baseline } else { Method::Fusion };
+        for p in score(method, scale, &[person], &context, &rows).remove(0) {
             prop_assert!((0.0..=1.0 + 1e-5).contains(&p), "{p}");
         }
     }
@@ -171,19 +178,19 @@ fn only(action: Vec<f32>) -> Rows {
 
 #[test]
 fn without_an_alternative_it_is_certain() {
-    assert_eq!(score(Heads::None, 100.0, &[axis(1)], &axis(2), &only(axis(0))), [[1.0]]);
+    assert_eq!(score(Method::Fusion, 100.0, &[axis(1)], &axis(2), &only(axis(0))), [[1.0]]);
 }
 
 #[test]
 fn fusion_and_baseline_look_at_what_they_say() {
     let rows = Rows { actions: vec![axis(0), axis(1)], background: vec![], against: vec![vec![]; 2] };
-    let fused = score(Heads::None, 10.0, &[axis(0), axis(1), axis(2)], &axis(1), &rows);
+    let fused = score(Method::Fusion, 10.0, &[axis(0), axis(1), axis(2)], &axis(1), &rows);
     assert!((fused[0][0] - fused[0][1]).abs() < 1e-6, "one says this, the other that: {fused:?}");
     assert!(fused[1][1] > 0.99 && fused[2][1] > 0.99);
-    let baseline = score(Heads::Baseline, 10.0, &[axis(0), axis(0)], &axis(1), &rows);
+    let baseline = score(Method::Baseline, 10.0, &[axis(0), axis(0)], &axis(1), &rows);
     assert!(baseline.iter().all(|row| row[1] > 0.99), "{baseline:?}");
-    assert_eq!(Scorer::new(Heads::None, 1.0).wants(), Wanted { persons: true, objects: false });
-    assert_eq!(Scorer::new(Heads::Baseline, 1.0).wants(), Wanted { persons: false, objects: false });
+    assert_eq!(Scorer::new(Method::Fusion, 1.0).wants(), Wanted { persons: true, objects: 0 });
+    assert_eq!(Scorer::new(Method::Baseline, 1.0).wants(), Wanted { persons: false, objects: 0 });
 }
 
 #[test]
@@ -194,29 +201,30 @@ fn evidence_that_cancels_out_favours_nothing() {
         background: vec![axis(2), axis(3)],
         against: vec![vec![]; 2],
     };
-    assert_eq!(score(Heads::None, 100.0, &[opposite], &axis(0), &rows), [[0.25, 0.25]]);
+    assert_eq!(score(Method::Fusion, 100.0, &[opposite], &axis(0), &rows), [[0.25, 0.25]]);
 }
 
 #[test]
 fn what_is_far_better_than_an_action_leaves_it_nothing() {
     let rows = Rows { against: vec![vec![axis(0)]], ..only(axis(0).iter().map(|x| -x).collect()) };
-    assert_eq!(score(Heads::Baseline, 1000.0, &[axis(0)], &axis(0), &rows), [[0.0]], "e^2000 is no number");
+    assert_eq!(score(Method::Baseline, 1000.0, &[axis(0)], &axis(0), &rows), [[0.0]], "e^2000 is no number");
 }
 
 #[test]
 fn who_has_no_features_does_nothing() {
     let vocabulary = only(axis(0)).vocabulary();
     let (persons, objects) = (embeddings(&[axis(0)]), Embeddings::default());
-    let mut scorer = Scorer::new(Heads::None, 10.0);
+    let mut scorer = Scorer::new(Method::Fusion, 10.0);
     let mut scores = Scores::default();
     let context = axis(0);
-    let mut features = Features { count: 2, persons: &persons, objects: &objects, context: Some(&context) };
-    scorer.score(&features, &vocabulary, &mut scores);
+    let mut features =
+        Features { count: 2, persons: &persons, objects: &objects, context: Some(&context), memory: &[] };
+    scorer.score(&features, &vocabulary, &mut scores, None);
     assert_eq!(scores.rows().collect::<Vec<_>>(), [[1.0], [0.0]]);
     features.context = None;
-    scorer.score(&features, &vocabulary, &mut scores);
+    scorer.score(&features, &vocabulary, &mut scores, None);
     assert_eq!(scores.rows().collect::<Vec<_>>(), [[0.0], [0.0]]);
     features.count = 0;
-    scorer.score(&features, &vocabulary, &mut scores);
+    scorer.score(&features, &vocabulary, &mut scores, None);
     assert!(scores.is_empty());
 }
