@@ -1,5 +1,7 @@
 //! What the pipeline saw, drawn into a video and a picture: for `detect` and `demo`.
 
+mod reasons;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -44,7 +46,14 @@ impl Annotator {
             1 => "1 person".to_owned(),
             count => format!("{count} persons"),
         };
-        self.canvas.draw_legend(&clock, &persons);
+        let explained = seen.view.judged().last().filter(|frame| frame.explanation.is_some());
+        let looking = explained.map(|frame| reasons::recollections(frame, seen.networks.reach()));
+        let middle =
+            looking.filter(|text| !text.is_empty()).map_or(String::new(), |text| format!("memory {text}   "));
+        self.canvas.draw_legend(&clock, &(middle + &persons));
+        for (rect, label) in explained.into_iter().flat_map(|frame| reasons::objects(frame, seen)) {
+            self.canvas.draw_object(&rect, &label);
+        }
         let mut telling = 0.0;
         let mut persons = Vec::new();
         for track in seen.view.visible() {
@@ -55,6 +64,9 @@ impl Annotator {
             ranked.retain(|(_, score)| *score >= LEAST);
             ranked.truncate(LINES);
             telling += ranked.first().map_or(0.0, |(_, score)| *score);
+            for step in explained.into_iter().flat_map(|frame| reasons::steps(frame, track.id)) {
+                ranked.push(step);
+            }
             persons.push((track, ranked));
         }
         let annotations: Vec<_> = persons

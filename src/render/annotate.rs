@@ -83,6 +83,19 @@ impl Canvas {
         self.plates.push(area);
     }
 
+    /// Outlines a thing that is not a person, and names it above its box or, where there is no room, in it.
+    pub fn draw_object(&mut self, rect: &Rect, label: &str) {
+        let area = pixels(rect, self.size());
+        self.outline(&area, Rgb888::CSS_LIGHT_GRAY, 1);
+        let letters = self.letters();
+        let size = Size::new(letters.width(label) + 2 * self.margin(), letters.cell().height + 2);
+        let top = area.top_left.y - size.height as i32;
+        let at = Point::new(area.top_left.x, if top < 0 { area.top_left.y } else { top });
+        self.shade(&Rectangle::new(at, size), DARK, DARK_OPACITY);
+        letters.write(self, label, at + Point::new(self.margin() as i32, 1), Rgb888::CSS_LIGHT_GRAY);
+        self.plates.push(Rectangle::new(at, size));
+    }
+
     /// Draws the persons' boxes, and over them their plates, those of the highlighted first to get a good place.
     pub fn draw_persons(&mut self, persons: &[Annotation<'_>]) {
         let size = self.size();
