@@ -94,3 +94,22 @@ fn a_case_that_does_not_fit_is_refused() {
     );
     assert!(!run.status.success() && complaint(&run).contains("heads.safetensors"), "{}", complaint(&run));
 }
+
+#[test]
+fn a_checkpoint_by_pytorch_with_the_authors_names_becomes_heads() {
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/heads/authors");
+    let folder = tempfile::tempdir().unwrap();
+    let heads = folder.path().join("heads.safetensors");
+    let mut command = watchword();
+    let run = output(
+        command.args(["models", "import-heads"]).arg(kept.join("checkpoint.pth")).arg("--out").arg(&heads),
+    );
+    assert!(run.status.success(), "{}", complaint(&run));
+    let said = String::from_utf8_lossy(&run.stdout).into_owned();
+    let units = "8 wide, units person, object, context, memory, person, object, context, memory";
+    assert!(said.contains(units), "{said}");
+    std::fs::copy(kept.join("case.safetensors"), folder.path().join("case.safetensors")).unwrap();
+    for (name, difference) in OUTPUTS.iter().zip(differences(folder.path(), "heads.safetensors")) {
+        assert!(difference <= 1e-4, "{name}: {difference}");
+    }
+}

@@ -1,11 +1,14 @@
 //! `watchword models`: what packs there are, whether they are whole, and packs for benchmarks.
 
+use std::fs::File;
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::{Subcommand, ValueEnum};
 
 use crate::engine::{Options, engine};
+use crate::heads::{AUTHORS_PADS, Interaction, Pads, Setting, import, quantise};
 use crate::pack::architecture::{Precision, Recipe};
 use crate::pack::{Pack, RandomPack, Role, make_random};
 
@@ -27,6 +30,32 @@ enum Command {
         /// `nano`, a pack's folder, or a `.tar.zst` of one.
         #[arg(default_value = "nano")]
         pack: PathBuf,
+    },
+    /// Read a checkpoint of the paper's authors (PyTorch) and write its interaction heads
+    ImportHeads {
+        /// The checkpoint, a .pth; nothing in it is executed.
+        checkpoint: PathBuf,
+        /// The heads file to write.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// The space of the encoder that it was trained on, as a pack's manifest names it.
+        #[arg(long, default_value = "openai/clip-vit-base-patch16")]
+        embedding: String,
+        /// Memory slots before the frame; half of them unless said.
+        #[arg(long)]
+        before: Option<usize>,
+        /// Memory slots in a second.
+        #[arg(long, default_value_t = 1.0)]
+        rate: f32,
+        /// Trained with missing keys masked, instead of the authors' zero features.
+        #[arg(long)]
+        masked: bool,
+        /// Temperature of the softmax.
+        #[arg(long, default_value_t = 0.07)]
+        tau: f32,
+        /// Write the matrices in int8.
+        #[arg(long)]
+        int8: bool,
     },
     /// Write a pack with an exact architecture and random weights, for benchmarks and tests.
     MakeRandom {
@@ -56,6 +85,21 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     match args.command {
         Command::List { folders } => list(&folders),
         Command::Verify { pack } => verify(&pack),
+        Command::ImportHeads { checkpoint, out, embedding, before, rate, masked, tau, int8 } => {
+            let pads = if masked { Pads::default() } else { AUTHORS_PADS };
+            let file =
+                File::open(&checkpoint).with_context(|| format!("checkpoint {}", checkpoint.display()))?;
+            let mut bytes = import(BufReader::new(file), &Setting { embedding, before, rate, pads, tau })
+                .with_context(|| format!("checkpoint {}", checkpoint.display()))?;
+            if int8 {
+                bytes = quantise(&bytes)?;
+            }
+            std::fs::write(&out, &bytes).with_context(|| format!("cannot write {}", out.display()))?;
+            let heads = Interaction::read(&bytes)?;
+            let units: Vec<_> = heads.metadata().units.iter().map(|kind| kind.name()).collect();
+            println!("{}: {} wide, units {}", out.display(), heads.width(), units.join(", "));
+            Ok(())
+        }
         Command::MakeRandom { architecture, precision, seed, out } => {
             let (name, clip) = RandomPack::ARCHITECTURES
                 .into_iter()

@@ -6,8 +6,7 @@ use std::str::FromStr;
 use super::weights::WeightsError;
 
 /// What a unit attends to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// The persons of the frame, as the units before left them, each one among them.
     Person,

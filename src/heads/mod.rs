@@ -6,6 +6,7 @@
 
 mod explain;
 mod fresh;
+mod import;
 mod interaction;
 mod matrix;
 mod memory;
@@ -22,6 +23,7 @@ mod weights;
 
 pub use explain::{Explanation, Step};
 pub use fresh::{Size, Start, Tensors, fresh, quantise, serialise};
+pub use import::{AUTHORS_PADS, ImportError, Setting, import};
 pub use interaction::{Interaction, Surroundings, Trace};
 pub use memory::{Memory, Reach};
 pub use metadata::{Kind, Metadata, Pads};
