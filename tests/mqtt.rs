@@ -238,6 +238,7 @@ fn example() -> ActionEvent {
         time: "2026-11-22T20:14:03.96Z".parse().unwrap(),
         end: None,
         reason: None,
+        provisional: false,
         captured: Duration::from_secs(100),
     }
 }

@@ -1,146 +1,19 @@
 //! Once its buffers have grown, the way of a frame allocates nothing outside the engines.
 //!
-//! The engines are stood in for by sessions that write into the caller's tensors as real ones do, so that what is
-//! counted is ours: conversion, decoding, tracking, crops, scores, events, the queue between threads.
+//! The engines are stood in for, so that what is counted is ours: conversion, decoding, tracking, crops, heads, scores,
+//! events, the queue between threads.
+
+#[path = "common/puppets.rs"]
+mod puppets;
 
 use std::time::Duration;
 
-use watchword::clip::{Embeddings, ImageTower};
+use puppets::{config, frame, heads, networks, vocabulary};
 use watchword::clock::FrameTime;
 use watchword::config::{self, Config, Scoring, Span};
-use watchword::detect::{Detector, Kind, Spec};
-use watchword::engine::{Element, EngineError, Input, Port, Session, Tensor};
-use watchword::frame::{Filter, Frame, Layout, Picture, PixelFormat};
-use watchword::heads::{
-    Interaction, Kind as Unit, Metadata, Method, Pads, Scorer, Size, Start, fresh, quantise, serialise,
-};
-use watchword::pipeline::{Arrival, Delivery, Mailbox, Networks, View};
-use watchword::vocabulary::{Vocabulary, Words};
-
-const SIDE: usize = 416;
-const CELLS: usize = 52 * 52 + 26 * 26 + 13 * 13;
-const WIDTH: usize = 64;
-
-/// Puts out whatever `fill` writes; allocates only while the outputs grow.
-struct Puppet<F> {
-    inputs: Vec<Port>,
-    outputs: Vec<Port>,
-    columns: usize,
-    rows: fn(batch: usize) -> usize,
-    fill: F,
-}
-
-impl<F: FnMut(&mut [f32]) + Send> Session for Puppet<F> {
-    fn inputs(&self) -> &[Port] {
-        &self.inputs
-    }
-
-    fn outputs(&self) -> &[Port] {
-        &self.outputs
-    }
-
-    fn run(&mut self, inputs: &[Input<'_>], outputs: &mut Vec<Tensor>) -> Result<(), EngineError> {
-        let [Input::F32 { shape: [batch, ..], .. }] = inputs else { panic!("one f32 input") };
-        let rows = (self.rows)(*batch);
-        outputs.resize_with(1, Tensor::default);
-        let output = &mut outputs[0];
-        output.shape.clear();
-        output.shape.extend_from_slice(&[1, rows, self.columns][usize::from(*batch == rows)..]);
-        output.data.clear();
-        output.data.resize(rows * self.columns, 0.0);
-        (self.fill)(&mut output.data);
-        Ok(())
-    }
-}
-
-fn port(name: &str, shape: &[Option<usize>]) -> Port {
-    Port { name: name.into(), element: Element::F32, shape: shape.to_vec() }
-}
-
-/// Five people in a row who walk to and fro, as YOLOX would tell of them.
-fn walkers() -> impl FnMut(&mut [f32]) + Send {
-    let mut frame = 0usize;
-    move |predictions| {
-        frame += 1;
-        let step = (frame % 40).abs_diff(20) as f32 / 10.0;
-        for person in 0..5 {
-            let cell = 20 * 52 + 5 + person * 10; // stride 8
-            let values = &mut predictions[cell * 85..][..85];
-            values[0] = step;
-            values[2] = (30.0f32 / 8.0).ln();
-            values[3] = (90.0f32 / 8.0).ln();
-            values[4] = 0.9;
-            values[5] = 0.95; // a person
-        }
-    }
-}
-
-fn networks(config: &Config, method: Method) -> Networks {
-    let detector = Puppet {
-        inputs: vec![port("images", &[Some(1), Some(3), Some(SIDE), Some(SIDE)])],
-        outputs: vec![port("output", &[Some(1), Some(CELLS), Some(85)])],
-        columns: 85,
-        rows: |_| CELLS,
-        fill: walkers(),
-    };
-    let spec = Spec::new("puppet", Kind::Yolox, SIDE, SIDE);
-    let detector =
-        Detector::new(Box::new(detector), spec, &config.detector, config.tracker.low_threshold).unwrap();
-
-    let tower = Puppet {
-        inputs: vec![port("pixel_values", &[None, Some(3), Some(224), Some(224)])],
-        outputs: vec![port("image_embeds", &[None, Some(WIDTH)])],
-        columns: WIDTH,
-        rows: |batch| batch,
-        fill: |data: &mut [f32]| data.iter_mut().enumerate().for_each(|(i, x)| *x = 1.0 + (i % 7) as f32),
-    };
-    let layout = Layout {
-        width: 224,
-        height: 224,
-        mean: [0.0; 3],
-        std: [1.0; 3],
-        bgr: false,
-        filter: Filter::Bicubic,
-        fill: 114.0,
-    };
-    let tower = ImageTower::new("puppet".into(), Box::new(tower), layout, WIDTH).unwrap();
-    Networks::new(detector, tower, Scorer::new(method, 10.0), config.scoring.crop)
-}
-
-fn vocabulary(config: &Config) -> Vocabulary {
-    let words = Words {
-        actions: &config.actions,
-        settings: &config.vocabulary,
-        template: "{}",
-        space: "puppet",
-        pack: "puppet@1",
-    };
-    let embed = |phrases: &[String]| {
-        let mut rows = Embeddings::new(WIDTH);
-        for (n, _) in phrases.iter().enumerate() {
-            let row: Vec<f32> = (0..WIDTH).map(|i| ((i + n) % 5) as f32 + 0.1).collect();
-            assert!(rows.push(&row));
-        }
-        Ok(rows)
-    };
-    Vocabulary::from_words(&words, None, embed).unwrap()
-}
-
-fn frame(format: PixelFormat) -> Frame {
-    let mut picture = Picture::new(format, 640, 480);
-    picture.data.iter_mut().enumerate().for_each(|(i, byte)| *byte = (i % 251) as u8);
-    Frame { picture, ..Frame::default() }
-}
-
-fn config() -> Config {
-    let action = |name: &str| config::Action {
-        name: name.into(),
-        phrases: vec![name.into()],
-        threshold: 0.99,
-        ..config::Action::default()
-    };
-    Config { actions: vec![action("walking"), action("falling"), action("waving")], ..Config::default() }
-}
+use watchword::frame::PixelFormat;
+use watchword::heads::Method;
+use watchword::pipeline::{Arrival, Delivery, Mailbox, View};
 
 #[test]
 fn a_frame_allocates_nothing_once_buffers_have_grown() {
@@ -152,24 +25,6 @@ fn a_frame_allocates_nothing_once_buffers_have_grown() {
     let looking_ahead =
         Scoring { look_ahead: Span::from_secs_f64(1.0), provisional: true, ..looking_back.scoring.clone() };
     steady(PixelFormat::Nv12, &Config { scoring: looking_ahead, ..looking_back }, heads(), KERNELS);
-}
-
-/// Interaction heads with every part, in int8.
-fn heads() -> Method {
-    let metadata = Metadata {
-        units: vec![Unit::Person, Unit::Object, Unit::Context, Unit::Memory],
-        before: 3,
-        after: 2,
-        rate: 2.0,
-        pads: Pads { person: 25, object: 5, context: 25, memory: 10 },
-        tau: 0.07,
-        ln_affine: false,
-        relu: true,
-        embedding: None,
-    };
-    let size = Size { width: WIDTH, layers: 2, hidden: 4 * WIDTH };
-    let bytes = serialise(&fresh(&metadata, size, Start::Random, 0), &metadata).unwrap();
-    Method::Interaction(Box::new(Interaction::read(&quantise(&bytes).unwrap()).unwrap()))
 }
 
 /// rayon, which spreads the heads' matrix products over the cores, takes a block of memory for every few dozen jobs.
