@@ -265,7 +265,14 @@ fn without_repeats(numbers: &[usize]) -> Vec<usize> {
 }
 
 fn stats() -> Stats {
-    let camera = CameraStats { captured_fps: 25.0, analysed_fps: 10.0, dropped_frames: 3, persons: 2 };
+    let camera = CameraStats {
+        captured_fps: 25.0,
+        analysed_fps: 10.0,
+        dropped_frames: 3,
+        missed_frames: 4,
+        corrupted_frames: 5,
+        persons: 2,
+    };
     Stats {
         time: "2026-11-22T20:15:00Z".parse().unwrap(),
         version: "0.1.0",
@@ -370,7 +377,11 @@ fn topics_flags_and_payloads_are_the_contracts() {
             "schema": 1, "node": "dock-3", "pack": "clip-vit-b16-int8@1", "vocabulary": "00000001",
             "time": "2026-11-22T20:15:00.000Z", "version": "0.1.0", "uptime_s": 60.5,
             "cameras": {
-                "gate": {"captured_fps": 25.0, "analysed_fps": 10.0, "dropped_frames": 3, "persons": 2}
+                "gate": {
+                    "captured_fps": 25.0, "analysed_fps": 10.0,
+                    "dropped_frames": 3, "missed_frames": 4, "corrupted_frames": 5,
+                    "persons": 2
+                }
             },
             "latency_ms_p50": 80.5, "latency_ms_p95": null,
             "stage_ms": {"detect": 12.25}, "queue_depths": {"frames": 1},

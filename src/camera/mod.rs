@@ -46,6 +46,11 @@ pub trait Source: Send {
 
     /// What it is.
     fn info(&self) -> &SourceInfo;
+
+    /// Frames that came damaged since it was opened, and were not handed out.
+    fn corrupted(&self) -> u64 {
+        0
+    }
 }
 
 impl<S: Source + ?Sized> Source for Box<S> {
@@ -55,6 +60,10 @@ impl<S: Source + ?Sized> Source for Box<S> {
 
     fn info(&self) -> &SourceInfo {
         (**self).info()
+    }
+
+    fn corrupted(&self) -> u64 {
+        (**self).corrupted()
     }
 }
 

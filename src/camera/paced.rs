@@ -40,4 +40,8 @@ impl<S: Source> Source for Paced<S> {
     fn info(&self) -> &SourceInfo {
         self.source.info()
     }
+
+    fn corrupted(&self) -> u64 {
+        self.source.corrupted()
+    }
 }

@@ -97,6 +97,10 @@ impl<R: Recording> Source for Player<R> {
     fn info(&self) -> &SourceInfo {
         self.recording.info()
     }
+
+    fn corrupted(&self) -> u64 {
+        self.skipped
+    }
 }
 
 impl<R: Recording> Player<R> {

@@ -23,7 +23,7 @@ mod tests;
 
 pub use action::{Action, Vocabulary};
 pub use analysis::{Crop, Detector, EngineKind, Events, Heads, Pack, Scoring, Tracker};
-pub use camera::{Camera, Zone};
+pub use camera::{Camera, ControlValue, DeviceFormat, Zone};
 pub use delivery::{BrokerKind, Mqtt, Node, Stats};
 pub use key_path::KeyPath;
 pub use load::Loaded;

@@ -274,6 +274,35 @@ fn values_out_of_range_are_refused_and_those_at_its_ends_are_not() {
 }
 
 #[test]
+fn a_devices_settings_are_read_and_wrong_ones_named() {
+    let camera = "[[camera]]\nname = \"gate\"\nsource = \"/dev/video0\"\n";
+    let action = "[[action]]\nname = \"running\"\nphrases = [\"running\"]\n";
+    let controls = "controls = { gain = 7, hflip = true, auto_exposure = \"Manual Mode\" }";
+    let text = format!("{camera}format = \"MJPG\"\nstall_timeout = \"2s\"\n{controls}\n{action}");
+    let config = load(&text, &[]).unwrap().config;
+    assert_eq!(config.cameras[0].format, Some(DeviceFormat::Mjpg));
+    let values: Vec<_> =
+        config.cameras[0].controls.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    assert_eq!(values, ["auto_exposure=\"Manual Mode\"", "gain=7", "hflip=true"]);
+    assert_eq!(toml::from_str::<Config>(&toml::to_string(&config).unwrap()).unwrap(), config);
+
+    let text =
+        format!("{camera}format = \"YUV2\"\nstall_timeout = 0.1\ncontrols = {{ gain = 0.5 }}\n{action}");
+    refuses(
+        &text,
+        &[
+            "4: camera[0].format: unknown variant `YUV2`, expected one of `YUYV`, `UYVY`",
+            "5: camera[0].stall_timeout: 100ms is out of range",
+            "6: camera[0].controls.gain: invalid type: floating point `0.5`, expected a whole number",
+        ],
+    );
+    let text = format!("{camera}format = \"MJPG\"\ncontrols = {{ gain = 1 }}\n{action}")
+        .replace("/dev/video0", "rtsp://gate");
+    let warned: Vec<String> = load(&text, &[]).unwrap().warnings.iter().map(|w| w.path.to_string()).collect();
+    assert_eq!(warned[1..], ["camera[0].format", "camera[0].controls"]);
+}
+
+#[test]
 fn an_action_that_could_never_end_is_refused() {
     refuses(
         &format!("{MINIMAL}threshold = 0.1"),

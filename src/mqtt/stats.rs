@@ -44,6 +44,10 @@ pub struct CameraStats {
     pub analysed_fps: f64,
     /// Frames since the start that a newer one replaced before the analysis had time for them.
     pub dropped_frames: u64,
+    /// Frames since the start that the camera counted and that never came.
+    pub missed_frames: u64,
+    /// Frames since the start that came damaged.
+    pub corrupted_frames: u64,
     /// In the latest analysed frame.
     pub persons: usize,
 }

@@ -28,8 +28,10 @@ pub struct Feed {
 pub struct CaptureCounts {
     /// Frames read.
     pub captured: AtomicU64,
-    /// Frames that the source itself skipped: gaps in its sequence.
+    /// Frames that never came: gaps in the source's sequence.
     pub missed: AtomicU64,
+    /// Frames that came damaged and were passed over.
+    pub corrupted: AtomicU64,
     /// Times the source was opened after it broke.
     pub reopened: AtomicU64,
 }
@@ -119,13 +121,21 @@ impl Capture<'_> {
         backoff: &mut Backoff,
     ) -> Result<(), CameraError> {
         let mut pace = Pace::new(feed.camera.analysis_fps);
-        let mut expected = None;
-        while !self.stop.is_set() && source.read(frame)? {
+        let (mut expected, mut damaged) = (None, 0);
+        while !self.stop.is_set() {
+            let read = source.read(frame);
+            let corrupted = source.corrupted() - damaged;
+            damaged += corrupted;
+            self.counts.corrupted.fetch_add(corrupted, Ordering::Relaxed);
+            if !read? {
+                break;
+            }
             // Only a frame shows that the camera is back: a device may open and then give nothing.
             backoff.reset();
             self.counts.captured.fetch_add(1, Ordering::Relaxed);
             let gap = expected.map_or(0, |next| frame.sequence.saturating_sub(next));
-            self.counts.missed.fetch_add(gap, Ordering::Relaxed);
+            // Damaged frames leave gaps, too, but are counted already.
+            self.counts.missed.fetch_add(gap.saturating_sub(corrupted), Ordering::Relaxed);
             expected = Some(frame.sequence + 1);
             if pace.is_due(frame.time.monotonic) && !self.mailbox.put(self.index, frame, feed.delivery) {
                 break;
@@ -159,6 +169,7 @@ impl Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::camera::SourceInfo;
 
     fn due(fps: Option<f64>, times: impl Iterator<Item = f64>) -> usize {
         let mut pace = Pace::new(fps);
@@ -187,6 +198,53 @@ mod tests {
         assert!(at(3.0), "backwards");
         assert!(!at(3.1) && at(5000.0), "forwards");
         assert!(!at(5000.1));
+    }
+
+    /// Gives frames 0, 1, 5 and 9 and breaks; of what lies between, one before 5 and two before the end came damaged.
+    struct Gappy {
+        info: SourceInfo,
+        left: Vec<(u64, u64)>,
+        corrupted: u64,
+    }
+
+    impl Source for Gappy {
+        fn read(&mut self, frame: &mut Frame) -> Result<bool, CameraError> {
+            let Some((sequence, corrupted)) = self.left.pop() else {
+                self.corrupted = 3;
+                return Err(CameraError::Stalled { name: "gappy".into(), after: Duration::from_secs(5) });
+            };
+            (frame.sequence, self.corrupted) = (sequence, corrupted);
+            Ok(true)
+        }
+
+        fn info(&self) -> &SourceInfo {
+            &self.info
+        }
+
+        fn corrupted(&self) -> u64 {
+            self.corrupted
+        }
+    }
+
+    #[test]
+    fn what_never_came_and_what_came_damaged_are_counted_apart() {
+        let info = SourceInfo {
+            description: String::new(),
+            width: 1,
+            height: 1,
+            fps: None,
+            frames: None,
+            live: true,
+        };
+        let mut source = Gappy { info, left: vec![(9, 1), (5, 1), (1, 0), (0, 0)], corrupted: 0 };
+        let (mailbox, counts, stop) = (Mailbox::new(1), Arc::default(), Stop::new());
+        let capture = Capture { index: 0, mailbox: &mailbox, counts: Arc::clone(&counts), stop: &stop };
+        let open: Opener = Box::new(|| Err(CameraError::Stopped));
+        let feed = Feed { camera: config::Camera::default(), open, delivery: Delivery::Latest };
+        let broken = capture.deliver(&feed, &mut source, &mut Frame::default(), &mut Backoff::default());
+        assert!(matches!(broken, Err(CameraError::Stalled { .. })));
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        assert_eq!((count(&counts.captured), count(&counts.missed), count(&counts.corrupted)), (4, 2 + 3, 3));
     }
 
     #[test]

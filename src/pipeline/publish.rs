@@ -78,6 +78,8 @@ fn statistics(report: &Report, before: Option<&Report>) -> Stats {
             captured_fps: rate(camera.captured, earlier.map(|c| c.captured)),
             analysed_fps: rate(camera.analysed, earlier.map(|c| c.analysed)),
             dropped_frames: camera.dropped,
+            missed_frames: camera.missed,
+            corrupted_frames: camera.corrupted,
             persons: camera.persons,
         };
         (camera.name.clone(), stats)

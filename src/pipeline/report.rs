@@ -40,6 +40,8 @@ pub struct CameraReport {
     pub dropped: u64,
     /// Gaps in the source's own count.
     pub missed: u64,
+    /// Came damaged and were passed over.
+    pub corrupted: u64,
     /// Analysed with an error.
     pub failed: u64,
     pub reopened: u64,
@@ -89,6 +91,7 @@ impl Reporter {
                 analysed: camera.analysed,
                 dropped: mailbox.replaced(index),
                 missed: camera.counts.missed.load(Ordering::Relaxed),
+                corrupted: camera.counts.corrupted.load(Ordering::Relaxed),
                 failed: camera.failed,
                 reopened: camera.counts.reopened.load(Ordering::Relaxed),
                 persons: camera.view.visible().count(),

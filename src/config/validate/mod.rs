@@ -74,6 +74,16 @@ fn camera(camera: &Camera, path: &KeyPath, report: &mut Report) {
             report.error(&path.key(key), message);
         }
     }
+    span(report, &path.key("stall_timeout"), camera.stall_timeout, 0.5..=3600.0);
+    if camera.source.contains("://") {
+        let for_devices = "is for devices such as /dev/video0 and does nothing here; leave it out";
+        if camera.format.is_some() {
+            report.warning(&path.key("format"), for_devices);
+        }
+        if !camera.controls.is_empty() {
+            report.warning(&path.key("controls"), for_devices);
+        }
+    }
     let zones = path.key("zone");
     unique(report, camera.zones.iter().map(|z| z.name.as_str()), |i| zones.index(i).key("name"));
     for (i, zone) in camera.zones.iter().enumerate() {
