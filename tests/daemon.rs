@@ -154,10 +154,11 @@ fn events_reach_a_real_broker_and_a_stop_closes_what_is_open() {
         read.iter().filter(|(t, _)| t == "watchword/box/gate/walking/state").map(|(_, p)| p).collect();
     assert!(states.contains(&&"ON".to_owned()), "{states:?}");
     assert_eq!(states.last().unwrap().as_str(), "OFF");
-    assert!(
-        read.iter()
-            .any(|(topic, payload)| topic == "watchword/box/stats" && payload.contains("analysed_fps"))
-    );
+    let said = |topic: &str| -> Vec<&str> {
+        read.iter().filter(|(t, _)| t == topic).map(|(_, payload)| payload.as_str()).collect()
+    };
+    assert_eq!(said("watchword/box/gate/availability"), ["offline", "online", "offline"]);
+    assert!(said("watchword/box/stats").iter().any(|payload| payload.contains(r#""status":"online""#)));
 }
 
 #[test]

@@ -21,11 +21,14 @@ use broker::*;
 
 fn stats() -> Stats {
     let camera = CameraStats {
+        status: "online",
         captured_fps: 25.0,
         analysed_fps: 10.0,
         dropped_frames: 3,
         missed_frames: 4,
         corrupted_frames: 5,
+        reopened: 6,
+        last_error: None,
         persons: 2,
     };
     Stats {
@@ -54,6 +57,16 @@ fn topics_flags_and_payloads_are_the_contracts() {
     let online = subscriber.next();
     assert_eq!((online.topic.as_str(), online.payload.as_str()), ("watchword/dock-3/availability", "online"));
     assert_eq!(online.qos, 1);
+
+    for (online, word) in [(false, "offline"), (true, "online")] {
+        publisher.camera("gate", online);
+        let said = subscriber.next();
+        assert_eq!(
+            (said.topic.as_str(), said.payload.as_str()),
+            ("watchword/dock-3/gate/availability", word)
+        );
+        assert_eq!(said.qos, 1);
+    }
 
     publisher.announce([("gate", "climbing_fence"), ("gate", "running")]);
     for action in ["climbing_fence", "running"] {
@@ -133,9 +146,9 @@ fn topics_flags_and_payloads_are_the_contracts() {
             "time": "2026-11-22T20:15:00.000Z", "version": "0.1.0", "uptime_s": 60.5,
             "cameras": {
                 "gate": {
-                    "captured_fps": 25.0, "analysed_fps": 10.0,
+                    "status": "online", "captured_fps": 25.0, "analysed_fps": 10.0,
                     "dropped_frames": 3, "missed_frames": 4, "corrupted_frames": 5,
-                    "persons": 2
+                    "reopened": 6, "last_error": null, "persons": 2
                 }
             },
             "latency_ms_p50": 80.5, "latency_ms_p95": null,
@@ -149,13 +162,14 @@ fn topics_flags_and_payloads_are_the_contracts() {
 
     // What stays for those who come later.
     let late = Subscriber::start(broker.port, &[]);
-    let mut retained: Vec<_> = (0..4).map(|_| late.next()).collect();
+    let mut retained: Vec<_> = (0..5).map(|_| late.next()).collect();
     retained.sort_by(|a, b| a.topic.cmp(&b.topic));
     let kept = |seen: &Seen| (seen.topic.clone(), seen.flags(), seen.payload.clone());
     assert_eq!(
         retained.iter().map(kept).collect::<Vec<_>>(),
         [
             ("watchword/dock-3/availability".to_owned(), (1, true), "online".to_owned()),
+            ("watchword/dock-3/gate/availability".to_owned(), (1, true), "online".to_owned()),
             ("watchword/dock-3/gate/climbing_fence/state".to_owned(), (1, true), "OFF".to_owned()),
             ("watchword/dock-3/gate/running/state".to_owned(), (1, true), "OFF".to_owned()),
             ("watchword/dock-3/stats".to_owned(), (0, true), published.payload),

@@ -20,7 +20,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::event::ActionEvent;
 use crate::heads::Reach;
 use crate::mqtt::{Origin, event_json};
-use crate::pipeline::{Delivery, Feed, Observer, Pipeline, Report, Seen, View};
+use crate::pipeline::{Delivery, Feed, Gate, Observer, Pipeline, Report, Seen, Status, View};
 use crate::vocabulary::Vocabulary;
 
 /// Analyse a recording: tracks, events and an annotated video as files.
@@ -92,6 +92,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         camera,
         open: Box::new(move || source.take().ok_or(camera::CameraError::Stopped)),
         delivery: Delivery::Every,
+        gate: Gate::default(),
     };
     let pipeline = Pipeline { config, networks, vocabulary, feeds: vec![feed], clock, explain: args.explain };
     let report = pipeline.run(&mut recording, &stop);
@@ -188,6 +189,8 @@ impl Observer for Recording {
             this.write_events(view.events()).context("cannot write events.jsonl")
         });
     }
+
+    fn status(&mut self, _: usize, _: Status) {}
 
     fn report(&mut self, _: &Report) {}
 }

@@ -13,7 +13,7 @@ use crate::camera::{self, Paced};
 use crate::clock::{Clock, SystemClock};
 use crate::config::BrokerKind;
 use crate::mqtt::{Broker, Mqtt};
-use crate::pipeline::{Delivery, Feed, Opener, Pipeline, Publishing};
+use crate::pipeline::{Delivery, Feed, Gate, Opener, Pipeline, Publishing};
 
 /// Watch the configured cameras and publish what is seen, until SIGTERM or SIGINT.
 #[derive(clap::Args)]
@@ -55,7 +55,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                 let source = camera::open(&wanted, Arc::clone(&clock), stop.clone())?;
                 Ok(Box::new(Paced::new(source, Arc::clone(&clock), stop.clone())))
             });
-            Feed { camera, open, delivery: Delivery::Latest }
+            Feed { camera, open, delivery: Delivery::Latest, gate: Gate::default() }
         })
         .collect();
     let pipeline = Pipeline { config, networks, vocabulary, feeds, clock, explain: false };

@@ -37,6 +37,8 @@ pub enum Reason {
     Restart,
     /// The camera delivered nothing for too long, or the recording ended.
     SourceEnded,
+    /// The camera was paused by command.
+    Paused,
     /// The action was taken out of the vocabulary.
     VocabularyChanged,
 }

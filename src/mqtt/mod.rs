@@ -11,6 +11,7 @@ mod client;
 mod levels;
 mod outbox;
 mod payload;
+mod presence;
 mod publisher;
 mod queue;
 mod session;

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use super::levels::Levels;
 use super::payload::Origin;
+use super::presence::Presence;
 use super::queue::EventQueue;
 use super::topic::Topics;
 use crate::clock::Clock;
@@ -60,6 +61,7 @@ pub(super) struct Outbox {
     pub topics: Topics,
     pub origin: Origin,
     pub levels: Levels,
+    pub presence: Presence,
     events: EventQueue,
     detections: VecDeque<Message>,
     stats: Option<Vec<u8>>,
@@ -114,6 +116,7 @@ impl Outbox {
             topics,
             origin,
             levels: Levels::default(),
+            presence: Presence::default(),
             events: EventQueue::new(capacity),
             detections: VecDeque::with_capacity(DETECTIONS),
             stats: None,
@@ -152,6 +155,7 @@ impl Outbox {
     pub fn connected(&mut self) {
         self.connected = true;
         self.levels.rewind();
+        self.presence.rewind();
         self.events.rewind();
     }
 
@@ -167,6 +171,11 @@ impl Outbox {
     /// made them, those before everything that may be lost.
     pub fn next(&mut self, room: Room) -> Option<Message> {
         if room.acknowledged {
+            if let Some(camera) = self.presence.tell_next() {
+                let payload = if camera.online { "online" } else { "offline" }.into();
+                let topic = self.topics.camera_availability(&camera.name);
+                return Some(Message { topic, payload, kind: Kind::Standing });
+            }
             if let Some(level) = self.levels.tell_next() {
                 let payload = if level.is_on() { "ON" } else { "OFF" }.into();
                 let topic = self.topics.state(&level.camera, &level.action);
@@ -201,7 +210,8 @@ impl Outbox {
 
     /// Whether there is nothing to hand over and no event unacknowledged.
     pub fn is_empty(&self) -> bool {
-        self.events.len() == 0 && self.levels.is_told() && self.stats.is_none() && self.detections.is_empty()
+        let told = self.levels.is_told() && self.presence.is_told();
+        told && self.events.len() == 0 && self.stats.is_none() && self.detections.is_empty()
     }
 
     pub fn counters(&self) -> Counters {

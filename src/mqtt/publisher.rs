@@ -25,6 +25,12 @@ impl Publisher {
         self.0.bell.notify_one();
     }
 
+    /// Says whether frames of `camera` come: its `availability`.
+    pub fn camera(&self, camera: &str, online: bool) {
+        self.0.outbox().presence.set(camera, online);
+        self.0.bell.notify_one();
+    }
+
     /// Events from now on name this vocabulary.
     pub fn set_vocabulary(&self, id: &str) {
         id.clone_into(&mut self.0.outbox().origin.vocabulary);

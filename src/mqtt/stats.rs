@@ -38,6 +38,9 @@ pub struct Stats {
 /// One camera over the last `stats.interval`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct CameraStats {
+    /// `opening`, `online`, `lost`, `paused`, `scheduled off` or `ended`. Its `availability` is `online` in the second
+    /// only.
+    pub status: &'static str,
     /// Frames a second that the source delivered.
     pub captured_fps: f64,
     /// Frames a second that were analysed.
@@ -48,6 +51,10 @@ pub struct CameraStats {
     pub missed_frames: u64,
     /// Frames since the start that came damaged.
     pub corrupted_frames: u64,
+    /// Times since the start that it was opened again after it broke.
+    pub reopened: u64,
+    /// What went wrong last, whether or not it still does; null if nothing did.
+    pub last_error: Option<String>,
     /// In the latest analysed frame.
     pub persons: usize,
 }

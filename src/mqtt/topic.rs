@@ -17,6 +17,11 @@ impl Topics {
         format!("{}/availability", self.prefix)
     }
 
+    /// `online` while frames of `camera` come, else `offline`; retained. It says nothing while the node is `offline`.
+    pub fn camera_availability(&self, camera: &str) -> String {
+        format!("{}/{camera}/availability", self.prefix)
+    }
+
     /// Action events of all cameras.
     pub fn events(&self) -> String {
         format!("{}/events", self.prefix)

@@ -3,14 +3,18 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::Rng;
 use tracing::{info, warn};
 
+use super::gate::{Gate, Shut};
 use super::mailbox::{Delivery, Mailbox};
+use super::status::{Condition, Status};
 use crate::camera::{CameraError, Source, Stop};
+use crate::clock::Clock;
 use crate::config;
+use crate::event::Reason;
 use crate::frame::Frame;
 
 /// Opens a camera; a test puts in its own.
@@ -21,11 +25,14 @@ pub struct Feed {
     pub camera: config::Camera,
     pub open: Opener,
     pub delivery: Delivery,
+    /// Whether it is to be watched; whoever pauses it keeps a clone.
+    pub gate: Gate,
 }
 
-/// What a capture thread counts.
+/// What a capture thread counts, and how its camera is doing.
 #[derive(Debug, Default)]
 pub struct CaptureCounts {
+    pub condition: Condition,
     /// Frames read.
     pub captured: AtomicU64,
     /// Frames that never came: gaps in the source's sequence.
@@ -69,13 +76,25 @@ impl Pace {
     }
 }
 
+/// While a camera rests, its gate is looked at this often.
+const LOOK: Duration = Duration::from_millis(500);
+
 /// One camera's thread.
 pub(super) struct Capture<'a> {
     /// The camera's slot in the mailbox.
     pub index: usize,
     pub mailbox: &'a Mailbox,
     pub counts: Arc<CaptureCounts>,
+    /// Whose UTC the gate goes by.
+    pub clock: &'a dyn Clock,
     pub stop: &'a Stop,
+}
+
+/// Why frames come no more, where it is no failure.
+enum Done {
+    /// The recording has ended, or nobody wants more.
+    Ended,
+    Shut(Shut),
 }
 
 impl Capture<'_> {
@@ -83,6 +102,9 @@ impl Capture<'_> {
     pub fn run(&self, mut feed: Feed) -> Result<(), CameraError> {
         let (mut frame, mut backoff) = (Frame::default(), Backoff::default());
         let result = loop {
+            if !self.wait_until_open(&feed, &mut backoff) {
+                break Ok(());
+            }
             // A driver's library may panic on what a driver says; for the other cameras' sake it counts as a loss.
             let outcome = catch_unwind(AssertUnwindSafe(|| {
                 let mut source = (feed.open)()?;
@@ -94,21 +116,24 @@ impl Capture<'_> {
                 Err(CameraError::Device { name: feed.camera.source_without_password().into_owned(), reason })
             });
             match outcome {
-                Ok(()) => break Ok(()),
+                Ok(Done::Ended) => break Ok(()),
+                Ok(Done::Shut(shut)) => self.mailbox.lost(self.index, shut.into()),
                 Err(_) if self.stop.is_set() => break Ok(()),
                 // A recording that cannot be read will not be better in a second.
                 Err(error) if feed.delivery == Delivery::Every => break Err(error),
                 Err(error) => {
-                    self.mailbox.lost(self.index);
+                    self.counts.condition.lost(error.to_string());
+                    self.mailbox.lost(self.index, Reason::SourceEnded);
                     let wait = backoff.next();
                     warn!(camera = feed.camera.name, %error, retry_in = ?wait, "camera lost");
-                    if self.stop.wait(wait) {
+                    if !self.rest(wait, &feed.gate) {
                         break Ok(());
                     }
                     self.counts.reopened.fetch_add(1, Ordering::Relaxed);
                 }
             }
         };
+        self.counts.condition.set(Status::Ended);
         self.mailbox.ended(self.index);
         result
     }
@@ -119,7 +144,7 @@ impl Capture<'_> {
         source: &mut dyn Source,
         frame: &mut Frame,
         backoff: &mut Backoff,
-    ) -> Result<(), CameraError> {
+    ) -> Result<Done, CameraError> {
         let mut pace = Pace::new(feed.camera.analysis_fps);
         let (mut expected, mut damaged) = (None, 0);
         while !self.stop.is_set() {
@@ -130,8 +155,12 @@ impl Capture<'_> {
             if !read? {
                 break;
             }
+            if let Some(shut) = feed.gate.shut(self.clock.utc()) {
+                return Ok(Done::Shut(shut));
+            }
             // Only a frame shows that the camera is back: a device may open and then give nothing.
             backoff.reset();
+            self.counts.condition.set(Status::Online);
             self.counts.captured.fetch_add(1, Ordering::Relaxed);
             let gap = expected.map_or(0, |next| frame.sequence.saturating_sub(next));
             // Damaged frames leave gaps, too, but are counted already.
@@ -141,7 +170,40 @@ impl Capture<'_> {
                 break;
             }
         }
-        Ok(())
+        Ok(Done::Ended)
+    }
+
+    /// Returns when the gate is open: `true`, or the stop set: `false`.
+    fn wait_until_open(&self, feed: &Feed, backoff: &mut Backoff) -> bool {
+        let mut before = None;
+        while let Some(shut) = feed.gate.shut(self.clock.utc()) {
+            if before.replace(shut) != Some(shut) {
+                self.counts.condition.set(shut.into());
+                info!(camera = feed.camera.name, reason = Status::from(shut).name(), "camera not watched");
+            }
+            if self.stop.wait(LOOK) {
+                return false;
+            }
+        }
+        if before.is_some() {
+            backoff.reset();
+            self.counts.condition.set(Status::Opening);
+        }
+        !self.stop.is_set()
+    }
+
+    /// Sleeps for `time`, or until the gate shuts; `false` if the stop was set.
+    fn rest(&self, time: Duration, gate: &Gate) -> bool {
+        let end = Instant::now() + time;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if self.stop.wait(left.min(LOOK)) {
+                return false;
+            }
+            if left <= LOOK || gate.shut(self.clock.utc()).is_some() {
+                return true;
+            }
+        }
     }
 }
 
@@ -238,9 +300,20 @@ mod tests {
         };
         let mut source = Gappy { info, left: vec![(9, 1), (5, 1), (1, 0), (0, 0)], corrupted: 0 };
         let (mailbox, counts, stop) = (Mailbox::new(1), Arc::default(), Stop::new());
-        let capture = Capture { index: 0, mailbox: &mailbox, counts: Arc::clone(&counts), stop: &stop };
+        let capture = Capture {
+            index: 0,
+            mailbox: &mailbox,
+            counts: Arc::clone(&counts),
+            clock: &crate::clock::SystemClock,
+            stop: &stop,
+        };
         let open: Opener = Box::new(|| Err(CameraError::Stopped));
-        let feed = Feed { camera: config::Camera::default(), open, delivery: Delivery::Latest };
+        let feed = Feed {
+            camera: config::Camera::default(),
+            open,
+            delivery: Delivery::Latest,
+            gate: Gate::default(),
+        };
         let broken = capture.deliver(&feed, &mut source, &mut Frame::default(), &mut Backoff::default());
         assert!(matches!(broken, Err(CameraError::Stalled { .. })));
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);

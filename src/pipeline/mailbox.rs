@@ -6,6 +6,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::event::Reason;
 use crate::frame::Frame;
 
 /// What happens to a frame that nobody has picked up when the next one comes.
@@ -22,8 +23,8 @@ pub enum Delivery {
 pub enum Arrival {
     /// A frame, now in the caller's buffer.
     Frame,
-    /// The camera stopped delivering (it broke, or a recording begins again): what is open must be closed.
-    Lost,
+    /// The camera stopped delivering for now (it broke, or is not to be watched): what is open must be closed.
+    Lost(Reason),
     /// There will be no more frames from this camera.
     Ended,
 }
@@ -46,7 +47,7 @@ struct Slot {
     frame: Frame,
     /// `frame` is unread.
     waiting: bool,
-    lost: bool,
+    lost: Option<Reason>,
     ended: bool,
     replaced: u64,
 }
@@ -55,7 +56,7 @@ impl Mailbox {
     /// Slots for `cameras` cameras.
     pub fn new(cameras: usize) -> Self {
         let slots = (0..cameras)
-            .map(|_| Slot { frame: Frame::default(), waiting: false, lost: false, ended: false, replaced: 0 })
+            .map(|_| Slot { frame: Frame::default(), waiting: false, lost: None, ended: false, replaced: 0 })
             .collect();
         Self {
             slots: Mutex::new(Slots { slots, next: 0, closed: false }),
@@ -85,12 +86,12 @@ impl Mailbox {
         }
     }
 
-    /// Says that `camera` stopped delivering. A frame still unread is given up, so that the loss stands between
+    /// Says that `camera` stopped delivering, and why. A frame still unread is given up, so that the loss stands between
     /// the frames before it and those after it.
-    pub fn lost(&self, camera: usize) {
+    pub fn lost(&self, camera: usize, reason: Reason) {
         if let Some(slot) = self.lock().slots.get_mut(camera) {
             slot.replaced += u64::from(std::mem::take(&mut slot.waiting));
-            slot.lost = true;
+            slot.lost.get_or_insert(reason);
         }
         self.emptied.notify_all();
         self.filled.notify_one();
@@ -148,12 +149,12 @@ impl Mailbox {
 
 impl Slot {
     fn has_news(&self) -> bool {
-        self.waiting || self.lost || self.ended
+        self.waiting || self.lost.is_some() || self.ended
     }
 
     fn take(&mut self, frame: &mut Frame) -> Option<Arrival> {
-        if std::mem::take(&mut self.lost) {
-            Some(Arrival::Lost)
+        if let Some(reason) = self.lost.take() {
+            Some(Arrival::Lost(reason))
         } else if std::mem::take(&mut self.waiting) {
             std::mem::swap(&mut self.frame, frame);
             Some(Arrival::Frame)
@@ -227,10 +228,10 @@ mod tests {
         let mailbox = Mailbox::new(1);
         let mut frame = Frame::default();
         mailbox.put(0, &mut numbered(1), Delivery::Latest);
-        mailbox.lost(0);
+        mailbox.lost(0, Reason::Paused);
         mailbox.put(0, &mut numbered(2), Delivery::Latest);
         mailbox.ended(0);
-        assert_eq!(mailbox.take(&mut frame, SOON), Some((0, Arrival::Lost)));
+        assert_eq!(mailbox.take(&mut frame, SOON), Some((0, Arrival::Lost(Reason::Paused))));
         assert_eq!(mailbox.take(&mut frame, SOON), Some((0, Arrival::Frame)));
         assert_eq!(frame.sequence, 2);
         assert_eq!(mailbox.take(&mut frame, SOON), Some((0, Arrival::Ended)));

@@ -6,12 +6,14 @@
 mod analysis;
 mod capture;
 mod crops;
+mod gate;
 mod judged;
 mod mailbox;
 mod meter;
 mod networks;
 mod publish;
 mod report;
+mod status;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,12 +22,14 @@ use tracing::{error, info};
 
 pub use analysis::{AnalysisError, View};
 pub use capture::{CaptureCounts, Feed, Opener, Pace};
+pub use gate::{Gate, Shut};
 pub use judged::Judged;
 pub use mailbox::{Arrival, Delivery, Mailbox};
 pub use meter::{Stage, StageTimes, Window, resident_memory};
 pub use networks::Networks;
 pub use publish::Publishing;
 pub use report::{CameraReport, Report};
+pub use status::{Condition, Status};
 
 use crate::camera::{CameraError, Stop};
 use crate::clock::{Clock, FrameTime};
@@ -59,6 +63,8 @@ pub trait Observer {
     fn analysed(&mut self, seen: &Seen<'_>);
     /// A camera was lost, or the pipeline stops: the view holds the last `end` events.
     fn closed(&mut self, view: &View);
+    /// A camera's status changed; all begin as [`Status::Opening`].
+    fn status(&mut self, camera: usize, status: Status);
     /// Called each `stats.interval`, and once at the end.
     fn report(&mut self, report: &Report);
 }
@@ -91,7 +97,7 @@ impl Pipeline {
             for (index, feed) in feeds.into_iter().enumerate() {
                 let counts = cameras.get(index).map(|c| Arc::clone(&c.counts)).unwrap_or_default();
                 let mailbox = &mailbox;
-                let capture = capture::Capture { index, mailbox, counts, stop };
+                let capture = capture::Capture { index, mailbox, counts, clock: &*clock, stop };
                 threads.push(scope.spawn(move || capture.run(feed)));
             }
             let analysed = analyse(
@@ -120,6 +126,7 @@ impl Pipeline {
                 }
             }
             let now = clock.now();
+            tell_status(&mut cameras, observer);
             for camera in &mut cameras {
                 camera.view.close(camera.at(now), Reason::Shutdown, &mut networks, &vocabulary);
                 observer.closed(&camera.view);
@@ -136,6 +143,8 @@ struct Camera {
     name: String,
     delivery: Delivery,
     counts: Arc<CaptureCounts>,
+    /// What the observer knows.
+    status: Status,
     view: View,
     latest: Option<FrameTime>,
     analysed: u64,
@@ -149,6 +158,7 @@ impl Camera {
             name: feed.camera.name.clone(),
             delivery: feed.delivery,
             counts: Arc::default(),
+            status: Status::default(),
             view: View::new(&feed.camera, config, networks),
             latest: None,
             analysed: 0,
@@ -162,6 +172,16 @@ impl Camera {
         match self.delivery {
             Delivery::Latest => now,
             Delivery::Every => self.latest.unwrap_or(now),
+        }
+    }
+}
+
+/// Tells `observer` of every camera's status that has changed.
+fn tell_status(cameras: &mut [Camera], observer: &mut dyn Observer) {
+    for (index, camera) in cameras.iter_mut().enumerate() {
+        let status = camera.counts.condition.status();
+        if std::mem::replace(&mut camera.status, status) != status {
+            observer.status(index, status);
         }
     }
 }
@@ -218,14 +238,17 @@ fn analyse(
                         }
                     }
                 }
-                Arrival::Lost | Arrival::Ended => {
+                Arrival::Lost(_) | Arrival::Ended => {
                     camera.ended |= arrival == Arrival::Ended;
-                    camera.view.close(camera.at(clock.now()), Reason::SourceEnded, networks, vocabulary);
+                    let reason =
+                        if let Arrival::Lost(reason) = arrival { reason } else { Reason::SourceEnded };
+                    camera.view.close(camera.at(clock.now()), reason, networks, vocabulary);
                     observer.closed(&camera.view);
                     info!(camera = camera.name, analysed = camera.analysed, "camera delivers no more");
                 }
             }
         }
+        tell_status(cameras, observer);
         if reporter.is_due(clock.monotonic()) {
             let report = reporter.report(cameras, mailbox, clock.now());
             observer.report(&report);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Observer, Report, Seen, Stage, View};
+use super::{Observer, Report, Seen, Stage, Status, View};
 use crate::config::Config;
 use crate::mqtt::{CameraStats, Publisher, Stats, TrackScores};
 
@@ -18,11 +18,12 @@ pub struct Publishing {
 }
 
 impl Publishing {
-    /// Announces every camera's actions as off, then publishes what comes.
+    /// Announces every camera as offline and its actions as off, then publishes what comes.
     pub fn new(publisher: Publisher, config: &Config) -> Self {
         let cameras: Vec<_> = config.cameras.iter().map(|c| c.name.clone()).collect();
         let actions = || config.actions.iter().map(|a| a.name.as_str());
         publisher.announce(cameras.iter().flat_map(|c| actions().map(move |a| (c.as_str(), a))));
+        cameras.iter().for_each(|camera| publisher.camera(camera, false));
         Self { publisher, detections: config.mqtt.detections, cameras, before: None }
     }
 }
@@ -53,6 +54,12 @@ impl Observer for Publishing {
         }
     }
 
+    fn status(&mut self, camera: usize, status: Status) {
+        if let Some(camera) = self.cameras.get(camera) {
+            self.publisher.camera(camera, status == Status::Online);
+        }
+    }
+
     fn report(&mut self, report: &Report) {
         self.publisher.stats(&statistics(report, self.before.as_ref()));
         self.before = Some(report.clone());
@@ -75,11 +82,14 @@ fn statistics(report: &Report, before: Option<&Report>) -> Stats {
         let rate =
             |count: u64, earlier: Option<u64>| round((count - earlier.unwrap_or(0)) as f64 / seconds, 2);
         let stats = CameraStats {
+            status: camera.status.name(),
             captured_fps: rate(camera.captured, earlier.map(|c| c.captured)),
             analysed_fps: rate(camera.analysed, earlier.map(|c| c.analysed)),
             dropped_frames: camera.dropped,
             missed_frames: camera.missed,
             corrupted_frames: camera.corrupted,
+            reopened: camera.reopened,
+            last_error: camera.last_error.clone(),
             persons: camera.persons,
         };
         (camera.name.clone(), stats)

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::Camera;
 use super::mailbox::Mailbox;
 use super::meter::{StageTimes, Window, resident_memory};
+use super::status::Status;
 use crate::clock::FrameTime;
 
 /// The pipeline since it started.
@@ -34,6 +35,7 @@ pub struct Report {
 #[derive(Debug, Clone)]
 pub struct CameraReport {
     pub name: String,
+    pub status: Status,
     pub captured: u64,
     pub analysed: u64,
     /// Replaced by a newer frame before the analysis had time for them.
@@ -45,6 +47,8 @@ pub struct CameraReport {
     /// Analysed with an error.
     pub failed: u64,
     pub reopened: u64,
+    /// What went wrong last, whether or not it still does.
+    pub last_error: Option<String>,
     /// Visible in the latest frame.
     pub persons: usize,
 }
@@ -87,6 +91,7 @@ impl Reporter {
             .enumerate()
             .map(|(index, camera)| CameraReport {
                 name: camera.name.clone(),
+                status: camera.counts.condition.status(),
                 captured: camera.counts.captured.load(Ordering::Relaxed),
                 analysed: camera.analysed,
                 dropped: mailbox.replaced(index),
@@ -94,6 +99,7 @@ impl Reporter {
                 corrupted: camera.counts.corrupted.load(Ordering::Relaxed),
                 failed: camera.failed,
                 reopened: camera.counts.reopened.load(Ordering::Relaxed),
+                last_error: camera.counts.condition.last_error(),
                 persons: camera.view.visible().count(),
             })
             .collect();

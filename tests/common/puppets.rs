@@ -1,5 +1,6 @@
 //! Engines stood in for by sessions that write into the caller's tensors as real ones do: five people who walk to and
 //! fro, and an image tower that sees the same in all of them.
+#![allow(dead_code)] // each test binary uses its own part
 
 use watchword::clip::{Embeddings, ImageTower};
 use watchword::config::{self, Config};

@@ -23,7 +23,9 @@ use crate::camera::{CameraError, avi_bytes};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::mqtt::{Broker, Mqtt};
-use crate::pipeline::{Delivery, Feed, Observer, Pipeline, Publishing, Report, Seen, Stage, View};
+use crate::pipeline::{
+    Delivery, Feed, Gate, Observer, Pipeline, Publishing, Report, Seen, Stage, Status, View,
+};
 
 /// The clip; where it comes from is said in LICENSE.clip beside it.
 pub(super) static CLIP: &[u8] = include_bytes!("clip.avi");
@@ -86,6 +88,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         camera,
         open: Box::new(move || source.take().ok_or(CameraError::Stopped)),
         delivery: Delivery::Every,
+        gate: Gate::default(),
     };
     let pipeline = Pipeline { config, networks, vocabulary, feeds: vec![feed], clock, explain: false };
     let report = pipeline.run(&mut watching, &stop)?;
@@ -129,6 +132,10 @@ impl Observer for Watching {
 
     fn closed(&mut self, view: &View) {
         self.publishing.closed(view);
+    }
+
+    fn status(&mut self, camera: usize, status: Status) {
+        self.publishing.status(camera, status);
     }
 
     fn report(&mut self, report: &Report) {
