@@ -385,7 +385,7 @@ fn a_broker_that_refuses_is_named_once_and_accepted_later() {
     let log = Log::capture();
     let (publisher, mqtt) = start(&config::Mqtt {
         username: Some("dock".into()),
-        password_file: Some(ours),
+        password_file: Some(ours.into()),
         ..settings(broker.port)
     });
     publisher.event(&numbered(7));
@@ -510,7 +510,8 @@ fn the_embedded_broker_keeps_strangers_out_where_a_password_is_set() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("secret");
     std::fs::write(&file, "sesame\n").unwrap();
-    let settings = config::Mqtt { username: Some("dock".into()), password_file: Some(file), ..embedded() };
+    let settings =
+        config::Mqtt { username: Some("dock".into()), password_file: Some(file.into()), ..embedded() };
     let broker = Broker::start(&settings).unwrap();
     let login = ["-u", "dock", "-P", "sesame"];
     let subscriber = Subscriber::start(broker.port(), &login);
@@ -518,7 +519,7 @@ fn the_embedded_broker_keeps_strangers_out_where_a_password_is_set() {
     publish(broker.port(), "wrong", "x", &["-q", "1", "-u", "dock", "-P", "open"]);
     publish(broker.port(), "right", "x", &["-q", "1", "-u", "dock", "-P", "sesame"]);
     assert_eq!(subscriber.next().topic, "right");
-    let (publisher, mqtt) = start(&config::Mqtt { port: broker.port(), ..settings });
+    let (publisher, mqtt) = start(&config::Mqtt { port: Some(broker.port()), ..settings });
     publisher.event(&numbered(1));
     assert_eq!(mqtt.shutdown(PATIENCE), 0);
 }
@@ -527,7 +528,7 @@ fn the_embedded_broker_keeps_strangers_out_where_a_password_is_set() {
 fn a_port_that_is_taken_is_named_with_the_remedy() {
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = other.local_addr().unwrap().port();
-    let error = Broker::start(&config::Mqtt { port, ..embedded() }).unwrap_err().to_string();
+    let error = Broker::start(&config::Mqtt { port: Some(port), ..embedded() }).unwrap_err().to_string();
     assert!(
         error.contains(&format!("127.0.0.1:{port}")) && error.contains("set another mqtt.port"),
         "{error}"

@@ -66,7 +66,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let vocabulary = loaded.vocabulary(&config)?;
     let mut networks = loaded.networks(&config)?;
     let broker = Broker::start(&config.mqtt)?;
-    config.mqtt.port = broker.port();
+    config.mqtt.port = Some(broker.port());
     let origin = loaded.origin(&config, &vocabulary);
     let (publisher, mqtt) = Mqtt::start(&config.mqtt, origin, Arc::clone(&clock))?;
     let mut publishing = Publishing::new(publisher, &config);

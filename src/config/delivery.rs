@@ -1,10 +1,8 @@
 //! How the box is called and where its events go.
 
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
 
-use super::Span;
+use super::{FileRef, Span, Tls, Transport};
 
 /// `[node]`: this box.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,19 +25,31 @@ pub struct Mqtt {
     pub broker: BrokerKind,
     /// External: where the broker is. Embedded: where to listen.
     pub host: String,
-    pub port: u16,
+    /// Absent: as is usual for the transport; see [`Mqtt::port`].
+    pub port: Option<u16>,
+    pub transport: Transport,
+    /// The path of the request that opens a WebSocket.
+    pub websocket_path: String,
     /// First level of every topic.
     pub base_topic: String,
     /// Absent: `watchword-<node>`.
     pub client_id: Option<String>,
     pub username: Option<String>,
     /// A file with the password, so that no password stands in this one.
-    pub password_file: Option<PathBuf>,
+    pub password_file: Option<FileRef>,
     pub keep_alive: Span,
     /// Events that may wait while the broker is away.
     pub queue: usize,
     /// Publish the tracks of every analysed frame.
     pub detections: bool,
+    pub tls: Tls,
+}
+
+impl Mqtt {
+    /// The broker's port, or the one to listen on.
+    pub fn port(&self) -> u16 {
+        self.port.unwrap_or(self.transport.usual_port())
+    }
 }
 
 impl Default for Mqtt {
@@ -47,7 +57,9 @@ impl Default for Mqtt {
         Self {
             broker: BrokerKind::External,
             host: "127.0.0.1".into(),
-            port: 1883,
+            port: None,
+            transport: Transport::Tcp,
+            websocket_path: "/mqtt".into(),
             base_topic: "watchword".into(),
             client_id: None,
             username: None,
@@ -55,6 +67,7 @@ impl Default for Mqtt {
             keep_alive: Span::from_secs_f64(30.0),
             queue: 1000,
             detections: false,
+            tls: Tls::default(),
         }
     }
 }

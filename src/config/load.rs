@@ -34,7 +34,7 @@ impl Config {
     /// Reads the file at `path`, overrides it from the environment variables `env` and validates the whole.
     ///
     /// `WATCHWORD__SECTION__KEY` sets a key of a section: `WATCHWORD__MQTT__HOST`, `WATCHWORD__NODE__NAME`,
-    /// `WATCHWORD__PACK__THREADS`. The value is written as in the file, where the quotes around a text may be
+    /// `WATCHWORD__MQTT__TLS__CA_FILE`. The value is written as in the file, where the quotes around a text may be
     /// left out; a list is a TOML list. An empty variable counts as not set. Cameras and actions are lists of
     /// tables and cannot be overridden. Variables that do not begin with `WATCHWORD__` are ignored.
     ///
@@ -128,7 +128,8 @@ fn override_from(
         let steps: Vec<&str> = dotted.split('.').collect();
         let path = steps.iter().fold(KeyPath::default(), |path, step| path.key(step));
         let place = Place::Variable(name.clone());
-        let [section, key] = steps[..] else {
+        let [sections @ .., key] = &steps[..] else { continue }; // a split has at least one part
+        let Some(section) = sections.first() else {
             let message = "names no setting; write WATCHWORD__SECTION__KEY, such as WATCHWORD__MQTT__HOST";
             report.unknown(&path, place, None, message.into());
             continue;
@@ -139,11 +140,18 @@ fn override_from(
         } else if schema.at(&path).is_none() {
             let (meant, message) = schema.unknown_key(&path);
             report.unknown(&path, place, meant, message);
-        } else if let Value::Table(table) = tree.entry(section).or_insert(Value::Table(Table::new())) {
-            table.insert(key.to_owned(), Value::String(text.clone()));
+        } else if let Some(table) = section_at(tree, sections) {
+            table.insert((*key).to_owned(), Value::String(text.clone()));
             report.sources.variables.push(Variable { name, path, text });
         }
     }
+}
+
+/// The table that `sections` lead to, made where it is missing; `None` where something else stands there.
+fn section_at<'a>(tree: &'a mut Table, sections: &[&str]) -> Option<&'a mut Table> {
+    sections.iter().try_fold(tree, |table, section| {
+        table.entry(*section).or_insert(Value::Table(Table::new())).as_table_mut()
+    })
 }
 
 /// Takes values out of the tree until the rest fits the types, reporting each.

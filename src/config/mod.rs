@@ -8,6 +8,7 @@ mod action;
 mod analysis;
 mod camera;
 mod delivery;
+mod file_ref;
 mod key_path;
 mod load;
 mod polygon;
@@ -16,6 +17,7 @@ mod report;
 mod show;
 mod source;
 mod span;
+mod transport;
 mod validate;
 
 #[cfg(test)]
@@ -25,10 +27,12 @@ pub use action::{Action, Vocabulary};
 pub use analysis::{Crop, Detector, EngineKind, Events, Heads, Pack, Scoring, Tracker};
 pub use camera::{Camera, ControlValue, DeviceFormat, Zone};
 pub use delivery::{BrokerKind, Mqtt, Node, Stats};
+pub use file_ref::{FileRef, FileRefError};
 pub use key_path::KeyPath;
 pub use load::Loaded;
 pub use problem::{ConfigErrors, Place, Problem, Severity};
 pub use span::Span;
+pub use transport::{Pin, Tls, Transport};
 
 use serde::{Deserialize, Serialize};
 

@@ -141,7 +141,7 @@ zones = ["dor"]
         &[
             "2: node.name: \"Dock 3\" may hold a-z, 0-9, _ and - only; write `dock_3`",
             "4: mqtt.prot: unknown key; did you mean `port`?",
-            "5: mqtt.port: invalid type: string \"high\", expected a whole number from 0 to 65535; the default is 1883",
+            "5: mqtt.port: invalid type: string \"high\", expected a whole number from 0 to 65535",
             "6: mqtt.queue: 0 is out of range; give 1 to 1000000",
             "10: camera[0].size[1]: invalid type: string \"tall\", expected a whole number from 0",
             "11: camera[0].fps: 0 is not a rate",
@@ -349,6 +349,68 @@ fn a_password_needs_a_file_that_is_there_and_a_user() {
     refuses(&format!("{MINIMAL}[mqtt]\npassword = \"secret\""), &["9: mqtt.password: unknown key"]);
 }
 
+/// The paths of the warnings about `[mqtt]` with these settings.
+fn mqtt_warnings(settings: &str) -> Vec<String> {
+    let loaded = load(&format!("{MINIMAL}[mqtt]\n{settings}"), &[]).unwrap();
+    let paths = loaded.warnings.iter().map(|w| w.path.to_string());
+    paths.filter(|path| path.starts_with("mqtt")).collect()
+}
+
+#[test]
+fn what_belongs_together_on_the_way_to_the_broker_stands_together() {
+    let tls = |settings: &str| format!("{MINIMAL}[mqtt]\ntransport = \"tls\"\n[mqtt.tls]\n{settings}");
+    let here = |name: &str| format!("{name} = {:?}", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
+    for (settings, expected) in [
+        (here("client_certificate"), "11: mqtt.tls.client_certificate: a certificate needs its key"),
+        (here("client_key"), "11: mqtt.tls.client_key: a key needs its certificate"),
+        (
+            "ca_file = \"/nowhere/ca.pem\"".into(),
+            "11: mqtt.tls.ca_file: cannot read /nowhere/ca.pem: No such file",
+        ),
+        ("ca_file = \"credential:a/b\"".into(), "11: mqtt.tls.ca_file: \"a/b\" is no name of a credential"),
+        ("pin_sha256 = [\"12\"]".into(), "11: mqtt.tls.pin_sha256[0]: \"12\" is no SHA-256"),
+        ("alpn = [\"\"]".into(), "11: mqtt.tls.alpn[0]: a protocol's name has 1 to 255 bytes"),
+        ("server_name = \" \"".into(), "11: mqtt.tls.server_name: blank"),
+        (
+            format!("{}\ndanger_accept_any_certificate = true", here("ca_file")),
+            "12: mqtt.tls.danger_accept_any_certificate: contradicts",
+        ),
+    ] {
+        refuses(&tls(&settings), &[expected]);
+    }
+    let unused = tls("server_name = \"a\"").replace("\"tls\"", "\"tcp\"");
+    refuses(&unused, &["10: mqtt.tls: mqtt.tls is set, but mqtt.transport does not use it"]);
+    let embedded = format!("{MINIMAL}[mqtt]\nbroker = \"embedded\"\ntransport = \"wss\"");
+    refuses(&embedded, &["10: mqtt.transport: the embedded broker speaks plain MQTT only"]);
+    let path = format!("{MINIMAL}[mqtt]\ntransport = \"ws\"\nwebsocket_path = \"mqtt\"");
+    refuses(&path, &["10: mqtt.websocket_path: \"mqtt\" is no path"]);
+    assert_eq!(mqtt_warnings("transport = \"tls\"\nport = 1883"), ["mqtt.port"]);
+    assert_eq!(
+        mqtt_warnings("transport = \"tls\"\ntls.danger_accept_any_certificate = true"),
+        ["mqtt.tls.danger_accept_any_certificate"]
+    );
+}
+
+#[test]
+fn a_password_in_the_clear_or_open_to_everybody_is_warned_of() {
+    use std::os::unix::fs::PermissionsExt;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let login = format!("username = \"u\"\npassword_file = {:?}\n", file.path());
+    let warned = |more: &str| mqtt_warnings(&format!("{login}{more}"));
+    let expected: [&str; 0] = [];
+    assert_eq!(warned(""), expected, "on this box");
+    assert_eq!(warned("host = \"broker.lan\""), ["mqtt.password_file"]);
+    assert_eq!(warned("host = \"broker.lan\"\ntransport = \"ws\""), ["mqtt.password_file"]);
+    assert_eq!(warned("host = \"broker.lan\"\ntransport = \"tls\""), expected);
+    std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(warned(""), ["mqtt.password_file"]);
+    // By hand, without a service manager, it cannot be known whether it is there.
+    assert_eq!(
+        mqtt_warnings("username = \"u\"\npassword_file = \"credential:mqtt-password\""),
+        ["mqtt.password_file"]
+    );
+}
+
 #[test]
 fn an_open_embedded_broker_is_warned_of() {
     let warned = |mqtt: &str| {
@@ -370,6 +432,8 @@ fn the_environment_overrides_the_file() {
         ("WATCHWORD__MQTT__USERNAME", "1234"),
         ("WATCHWORD__MQTT__KEEP_ALIVE", "20"),
         ("WATCHWORD__MQTT__CLIENT_ID", ""),
+        ("WATCHWORD__MQTT__TRANSPORT", "tls"),
+        ("WATCHWORD__MQTT__TLS__SERVER_NAME", "broker.example"),
         ("WATCHWORD__EVENTS__RELEASE", "250ms"),
         ("WATCHWORD__EVENTS__HYSTERESIS", "0.2"),
         ("WATCHWORD__PACK__ENGINE", "tract"),
@@ -380,8 +444,10 @@ fn the_environment_overrides_the_file() {
     let text = format!("{MINIMAL}[mqtt]\nhost = \"elsewhere\"\nclient_id = \"me\"");
     let config = load(&text, &env).unwrap().config;
     assert_eq!(config.mqtt.host, "broker.local");
-    assert_eq!(config.mqtt.port, 1884);
+    assert_eq!(config.mqtt.port, Some(1884));
     assert!(config.mqtt.detections);
+    assert_eq!(config.mqtt.transport, Transport::Tls);
+    assert_eq!(config.mqtt.tls.server_name.as_deref(), Some("broker.example"));
     assert_eq!(config.mqtt.username.as_deref(), Some("1234"));
     assert_eq!(config.mqtt.keep_alive, Span::from_secs_f64(20.0));
     assert_eq!(config.mqtt.client_id.as_deref(), Some("me"));
@@ -398,6 +464,7 @@ fn errors_of_the_environment_name_the_variable() {
         ("WATCHWORD__ACTION__NAME", "x"),
         ("WATCHWORD__HOST", "x"),
         ("WATCHWORD__MQTT__HOTS", "x"),
+        ("WATCHWORD__MQTT__TLS__CA", "x"),
         ("WATCHWORD__MQTT__PORT", "many"),
         ("WATCHWORD__MQTT__QUEUE", "0"),
         ("WATCHWORD__NODE__NAME", "A"),
@@ -407,11 +474,12 @@ fn errors_of_the_environment_name_the_variable() {
         &env,
         &[
             "WATCHWORD__ACTION__NAME: action.name: [[action]] is a list and can only be set in the file",
-            "WATCHWORD__CAMERA__0__NAME: camera.0.name: names no setting; write WATCHWORD__SECTION__KEY",
+            "WATCHWORD__CAMERA__0__NAME: camera.0.name: [[camera]] is a list and can only be set in the file",
             "WATCHWORD__HOST: host: names no setting",
             "WATCHWORD__MQTT__HOTS: mqtt.hots: unknown key; did you mean `host`?",
             "WATCHWORD__MQTT__PORT: mqtt.port: invalid type: string \"many\", expected a whole number from 0 to 65535",
             "WATCHWORD__MQTT__QUEUE: mqtt.queue: 0 is out of range",
+            "WATCHWORD__MQTT__TLS__CA: mqtt.tls.ca: unknown key; the keys here are alpn, ca_file,",
             "WATCHWORD__NODE__NAME: node.name: \"A\" may hold",
         ],
     );
@@ -491,7 +559,7 @@ proptest! {
         config.cameras[0].analysis_fps = Some(fps);
         config.cameras[0].zones[0].polygon[2] = [corner, corner];
         config.scoring.smoothing = Span::from_secs_f64(micros as f64 / 1e6);
-        config.mqtt.port = port;
+        config.mqtt.port = Some(port);
         let text = toml::to_string(&config).unwrap();
         let loaded = load(&text, &[]).unwrap();
         prop_assert_eq!(&loaded.config, &config);

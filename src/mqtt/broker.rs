@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rumqttd::{Config, ConnectionSettings, RouterConfig, ServerSettings};
 use tracing::{error, info, warn};
 
-use super::client::{MqttError, credentials};
+use super::credentials::{CredentialsError, credentials};
 use crate::config;
 
 /// How long the broker may take to listen.
@@ -29,7 +29,7 @@ pub enum BrokerError {
     )]
     Listen { address: SocketAddr, source: io::Error },
     #[error("embedded MQTT broker: {0}")]
-    Credentials(#[source] MqttError),
+    Credentials(#[source] CredentialsError),
     #[error("embedded MQTT broker: its thread did not start: {0}")]
     Thread(#[source] io::Error),
     #[error("embedded MQTT broker: did not begin to listen on {0}; try another mqtt.port")]
@@ -90,7 +90,7 @@ impl Broker {
 fn free_address(settings: &config::Mqtt) -> Result<SocketAddr, BrokerError> {
     let host = &settings.host;
     let unknown = |source| BrokerError::Host { host: host.clone(), source };
-    let address = (host.as_str(), settings.port)
+    let address = (host.as_str(), settings.port())
         .to_socket_addrs()
         .map_err(unknown)?
         .next()

@@ -1,43 +1,35 @@
 //! The client: a thread that keeps a session with the broker, whatever happens to it.
 
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use rumqttc::{ConnectReturnCode, LastWill, MqttOptions, QoS};
+use rumqttc::ConnectReturnCode;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio::{runtime, select};
 use tracing::{debug, error, info, warn};
 
+use super::credentials::CredentialsError;
+use super::dial::Dial;
+use super::fault::{self, Fault};
 use super::outbox::{Outbox, Shared};
 use super::payload::Origin;
 use super::publisher::Publisher;
 use super::session::{self, Ended};
+use super::tls::TlsError;
 use super::topic::Topics;
 use crate::clock::Clock;
 use crate::config;
 
-/// The longest password that MQTT can carry, bytes.
-const MAX_PASSWORD: u64 = 65_535;
-/// Broker to us: acknowledgements only.
-const MAX_INCOMING: usize = 64 * 1024;
-/// Us to broker: more than any payload of ours; `rumqttc` would end the connection over a larger one.
-const MAX_OUTGOING: usize = 16 * 1024 * 1024;
-
 /// Why the client could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum MqttError {
-    #[error("mqtt.password_file {path}: {source}")]
-    PasswordFile { path: PathBuf, source: io::Error },
-    #[error(
-        "mqtt.password_file {path} is empty; write the password into it, or take both it and mqtt.username out"
-    )]
-    NoPassword { path: PathBuf },
-    #[error("mqtt.password_file is set but mqtt.username is not; MQTT has no password without a user name")]
-    NoUsername,
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error("topic {topic}: mqtt.base_topic and node.name must not be empty or contain + or #")]
     Topic { topic: String },
     #[error("the MQTT thread did not start: {0}")]
@@ -102,12 +94,9 @@ impl Mqtt {
         if topic.contains(['+', '#']) || settings.base_topic.is_empty() || origin.node.is_empty() {
             return Err(MqttError::Topic { topic });
         }
-        let dialler = Dialler {
-            options: options(settings, &origin.node, &topics)?,
-            broker: format!("{}:{}", bracketed(&settings.host), settings.port),
-            reconnect,
-            log: Log::Nothing,
-        };
+        let dial = Dial::new(settings, &origin.node, &topics);
+        dial.options()?;
+        let dialler = Dialler { broker: dial.broker(), dial, reconnect, log: Log::Nothing };
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let shared = Arc::new(Shared::new(Outbox::new(topics, origin, settings.queue), clock));
         let (closing, closed) = watch::channel(None);
@@ -152,12 +141,15 @@ async fn deadline(mut closing: watch::Receiver<Option<Instant>>) {
 enum Log {
     Nothing,
     Connected,
-    Away,
+    /// It cannot be reached, which this may remedy.
+    Away(&'static str),
+    /// There is nothing to connect with.
+    Unprepared,
     Refused(ConnectReturnCode),
 }
 
 struct Dialler {
-    options: MqttOptions,
+    dial: Dial,
     broker: String,
     reconnect: Reconnect,
     log: Log,
@@ -168,19 +160,31 @@ impl Dialler {
     async fn keep_connected(mut self, shared: &Shared, mut closing: watch::Receiver<Option<Instant>>) {
         let mut failures: u32 = 0;
         loop {
-            let (options, broker, log) = (self.options.clone(), &self.broker, &mut self.log);
-            let on_connected = || {
-                info!(broker, "connected to the MQTT broker");
-                *log = Log::Connected;
-            };
-            match session::run(options, shared, &closing, on_connected).await {
-                Ended::Farewell => return,
-                Ended::Refused(code) => self.refused(code),
-                Ended::Unreachable(error) => self.away(&error.to_string()),
-                Ended::Lost { error, lasted } => {
-                    self.away(&error);
-                    if lasted >= self.reconnect.stable {
-                        failures = 0;
+            match self.dial.options() {
+                Err(error) => self.unprepared(&error),
+                Ok(options) => {
+                    let (dial, broker, log) = (&self.dial, &self.broker, &mut self.log);
+                    let on_connected = || {
+                        info!(broker, "connected to the MQTT broker");
+                        if dial.trusts_anybody() {
+                            warn!(
+                                broker,
+                                "the MQTT broker's certificate was not looked at \
+                                 (mqtt.tls.danger_accept_any_certificate): it may be anybody"
+                            );
+                        }
+                        *log = Log::Connected;
+                    };
+                    match session::run(options, shared, &closing, on_connected).await {
+                        Ended::Farewell => return,
+                        Ended::Refused(code) => self.refused(code),
+                        Ended::Unreachable(error) => self.away(&self.dial.fault(&error)),
+                        Ended::Lost { error, lasted } => {
+                            self.away(&Fault::lost(error));
+                            if lasted >= self.reconnect.stable {
+                                failures = 0;
+                            }
+                        }
                     }
                 }
             }
@@ -195,25 +199,35 @@ impl Dialler {
         }
     }
 
-    fn away(&mut self, error: &str) {
-        let broker = &self.broker;
+    fn away(&mut self, fault: &Fault) {
+        let (broker, Fault { error, remedy }) = (&self.broker, fault);
         match self.log {
             Log::Connected => warn!(broker, error, "lost the MQTT broker; events wait until it is back"),
-            Log::Nothing | Log::Refused(_) => warn!(
-                broker,
-                error,
-                "cannot reach the MQTT broker; is it running, and are mqtt.host and mqtt.port right? Trying on"
-            ),
-            Log::Away => debug!(broker, error, "the MQTT broker is still away"),
+            // It was said that it is gone, and nothing new is known.
+            Log::Away(said) if said == *remedy || *remedy == fault::AWAY => {
+                debug!(broker, error, "the MQTT broker is still away");
+                return;
+            }
+            _ => warn!(broker, error, "cannot reach the MQTT broker; {remedy}. Trying on; events wait"),
         }
-        self.log = Log::Away;
+        self.log = Log::Away(remedy);
+    }
+
+    fn unprepared(&mut self, error: &MqttError) {
+        let broker = &self.broker;
+        if self.log == Log::Unprepared {
+            debug!(broker, %error, "still nothing to connect to the MQTT broker with");
+        } else {
+            error!(broker, "cannot connect to the MQTT broker: {error}. Trying on; events wait");
+        }
+        self.log = Log::Unprepared;
     }
 
     fn refused(&mut self, code: ConnectReturnCode) {
         let broker = &self.broker;
         let remedy = match code {
             ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized => {
-                "check mqtt.username and mqtt.password_file, then restart"
+                "check mqtt.username and mqtt.password_file"
             }
             ConnectReturnCode::BadClientId => "set another mqtt.client_id",
             ConnectReturnCode::RefusedProtocolVersion => "the broker must speak MQTT 3.1.1",
@@ -230,58 +244,6 @@ impl Dialler {
     }
 }
 
-fn options(settings: &config::Mqtt, node: &str, topics: &Topics) -> Result<MqttOptions, MqttError> {
-    let client_id = settings.client_id.clone().unwrap_or_else(|| format!("watchword-{node}"));
-    let mut options = MqttOptions::new(client_id, bracketed(&settings.host), settings.port);
-    if let Some((username, password)) = credentials(settings)? {
-        options.set_credentials(username, password);
-    }
-    let will = LastWill::new(topics.availability(), "offline", QoS::AtLeastOnce, true);
-    // MQTT counts keep-alive in whole seconds, in 16 bits; `rumqttc` wants at least one.
-    let keep_alive = Duration::from(settings.keep_alive)
-        .clamp(Duration::from_secs(1), Duration::from_secs(u16::MAX.into()));
-    options
-        .set_last_will(will)
-        .set_clean_session(true)
-        .set_keep_alive(keep_alive)
-        .set_inflight(session::PACKET_IDS)
-        .set_max_packet_size(MAX_INCOMING, MAX_OUTGOING);
-    Ok(options)
-}
-
-/// User name and password, the latter empty where only the former is set.
-pub(super) fn credentials(settings: &config::Mqtt) -> Result<Option<(String, String)>, MqttError> {
-    match (&settings.username, &settings.password_file) {
-        (Some(username), Some(path)) => Ok(Some((username.clone(), read_password(path)?))),
-        (Some(username), None) => Ok(Some((username.clone(), String::new()))),
-        (None, Some(_)) => Err(MqttError::NoUsername),
-        (None, None) => Ok(None),
-    }
-}
-
-/// The file's text without the newline that editors put at its end.
-fn read_password(path: &Path) -> Result<String, MqttError> {
-    let failed = |source| MqttError::PasswordFile { path: path.to_owned(), source };
-    let mut text = String::new();
-    let mut file = std::fs::File::open(path).map_err(failed)?.take(MAX_PASSWORD + 2);
-    file.read_to_string(&mut text).map_err(failed)?;
-    let password = text.trim_end_matches(['\r', '\n']);
-    if password.is_empty() {
-        return Err(MqttError::NoPassword { path: path.to_owned() });
-    }
-    if password.len() as u64 > MAX_PASSWORD {
-        return Err(failed(io::Error::other(
-            "longer than a password can be, 65535 bytes; is it the right file?",
-        )));
-    }
-    Ok(password.to_owned())
-}
-
-/// An IPv6 address needs brackets before a port.
-fn bracketed(host: &str) -> String {
-    if host.parse::<std::net::Ipv6Addr>().is_ok() { format!("[{host}]") } else { host.to_owned() }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -296,32 +258,5 @@ mod tests {
             let delay = reconnect.delay(failures, jitter).as_secs_f64();
             prop_assert!(delay <= full as f64 + 1e-9 && delay >= full as f64 / 2.0 - 1e-9, "{delay} of {full}");
         }
-    }
-
-    #[test]
-    fn passwords_lose_the_newline_and_bad_files_are_named() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("secret");
-        std::fs::write(&path, "pass word \r\n").unwrap();
-        assert_eq!(read_password(&path).unwrap(), "pass word ");
-        std::fs::write(&path, "\n").unwrap();
-        assert!(read_password(&path).unwrap_err().to_string().contains("secret is empty"));
-        std::fs::write(&path, vec![b'x'; 70_000]).unwrap();
-        assert!(read_password(&path).unwrap_err().to_string().contains("right file?"));
-        let missing = read_password(&dir.path().join("missing")).unwrap_err().to_string();
-        assert!(missing.contains("missing: No such file"), "{missing}");
-    }
-
-    #[test]
-    fn a_password_needs_a_user() {
-        let settings = config::Mqtt { password_file: Some("x".into()), ..config::Mqtt::default() };
-        assert!(matches!(credentials(&settings), Err(MqttError::NoUsername)));
-    }
-
-    #[test]
-    fn addresses_of_both_families_take_a_port() {
-        assert_eq!(bracketed("::1"), "[::1]");
-        assert_eq!(bracketed("10.0.0.1"), "10.0.0.1");
-        assert_eq!(bracketed("broker.lan"), "broker.lan");
     }
 }

@@ -8,6 +8,9 @@
 
 mod broker;
 mod client;
+mod credentials;
+mod dial;
+mod fault;
 mod levels;
 mod outbox;
 mod payload;
@@ -16,12 +19,15 @@ mod publisher;
 mod queue;
 mod session;
 mod stats;
+mod tls;
 mod topic;
 
 pub use broker::{Broker, BrokerError};
 pub use client::{Mqtt, MqttError, Reconnect};
+pub use credentials::CredentialsError;
 pub use outbox::Counters;
 pub use payload::{Origin, TrackScores, event_json};
 pub use publisher::Publisher;
 pub use stats::{CameraStats, Stats};
+pub use tls::TlsError;
 pub use topic::Topics;

@@ -184,7 +184,7 @@ pub fn publish(port: u16, topic: &str, payload: &str, more: &[&str]) {
 }
 
 pub fn settings(port: u16) -> config::Mqtt {
-    config::Mqtt { port, ..config::Mqtt::default() }
+    config::Mqtt { port: Some(port), ..config::Mqtt::default() }
 }
 
 pub fn origin() -> Origin {

@@ -54,7 +54,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let vocabulary = Arc::new(loaded.vocabulary(&config)?);
     let networks = loaded.networks(&config)?;
     let broker = Broker::start(&config.mqtt)?;
-    let mqtt_settings = crate::config::Mqtt { port: broker.port(), ..config.mqtt.clone() };
+    let mqtt_settings = crate::config::Mqtt { port: Some(broker.port()), ..config.mqtt.clone() };
 
     let camera = config.cameras.first().cloned().context("the demo's configuration has no camera")?;
     let source = avi_bytes("the demo's clip", CLIP, false, Arc::clone(&clock), stop.clone())?;

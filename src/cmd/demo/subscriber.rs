@@ -40,7 +40,7 @@ struct Payload {
 impl Subscriber {
     /// Connects and waits until the broker confirmed the subscription, so that no event is missed.
     pub fn start(mqtt: &config::Mqtt, progress: ProgressBar, quiet: bool) -> anyhow::Result<Self> {
-        let mut options = MqttOptions::new("watchword-demo-subscriber", &mqtt.host, mqtt.port);
+        let mut options = MqttOptions::new("watchword-demo-subscriber", &mqtt.host, mqtt.port());
         options.set_keep_alive(Duration::from_secs(30));
         let (client, mut connection) = Client::new(options, 16);
         let base = mqtt.base_topic.clone();

@@ -1,5 +1,6 @@
 //! What a configuration must be beyond its types: names, ranges, and what refers to what.
 
+mod transport;
 mod words;
 
 use std::collections::HashMap;
@@ -28,15 +29,7 @@ pub(super) fn config(config: &Config, report: &mut Report) {
 
 /// Reports files that `config` names and that are not there.
 pub(super) fn files(config: &Config, report: &mut Report) {
-    if let Some(file) = &config.mqtt.password_file
-        && let Err(error) = std::fs::read(file)
-    {
-        let message = format!(
-            "cannot read {}: {error}; write the password into it, readable for watchword's user alone",
-            file.display()
-        );
-        report.error(&KeyPath::default().key("mqtt").key("password_file"), message);
-    }
+    transport::files(&config.mqtt, report);
 }
 
 fn cameras(config: &Config, report: &mut Report) {
@@ -155,8 +148,8 @@ fn mqtt(mqtt: &Mqtt, report: &mut Report) {
     if mqtt.host.trim().is_empty() {
         report.error(&path.key("host"), "no host; give the broker's name or address, such as \"127.0.0.1\"");
     }
-    if mqtt.port == 0 && mqtt.broker == BrokerKind::External {
-        report.error(&path.key("port"), "0 is no port of a broker; the usual one is 1883");
+    if mqtt.port == Some(0) && mqtt.broker == BrokerKind::External {
+        report.error(&path.key("port"), "0 is no port of a broker; leave it out for the usual one");
     }
     if let Some(fault) = topic_fault(&mqtt.base_topic) {
         let message =
@@ -172,6 +165,7 @@ fn mqtt(mqtt: &Mqtt, report: &mut Report) {
         // MQTT 3.1.1, 3.1.2.9: no password without a user name.
         report.error(&path.key("password_file"), "a password needs a user name; set mqtt.username as well");
     }
+    transport::transport(mqtt, &path, report);
     span(report, &path.key("keep_alive"), mqtt.keep_alive, 1.0..=65_535.0);
     count(report, &path.key("queue"), mqtt.queue, 1..=1_000_000);
     if mqtt.broker == BrokerKind::Embedded && !is_loopback(&mqtt.host) && mqtt.password_file.is_none() {
