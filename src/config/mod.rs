@@ -7,6 +7,7 @@
 mod action;
 mod analysis;
 mod camera;
+mod changes;
 mod delivery;
 mod file_ref;
 mod key_path;
@@ -26,6 +27,7 @@ mod tests;
 pub use action::{Action, Vocabulary};
 pub use analysis::{Crop, Detector, EngineKind, Events, Heads, Pack, Scoring, Tracker};
 pub use camera::{Camera, ControlValue, DeviceFormat, Zone};
+pub use changes::Changes;
 pub use delivery::{BrokerKind, Mqtt, Node, Stats};
 pub use file_ref::{FileRef, FileRefError};
 pub use key_path::KeyPath;

@@ -162,6 +162,13 @@ impl Detector {
         Ok(detector)
     }
 
+    /// Goes by other thresholds from now on; see [`Detector::new`].
+    pub fn reconfigure(&mut self, settings: &config::Detector, low_threshold: f32) {
+        self.settings.clone_from(settings);
+        self.thresholds.person = low_threshold;
+        self.thresholds.object = settings.object_threshold;
+    }
+
     /// Converts `picture` for the next [`Detector::detect`].
     pub fn prepare(&mut self, picture: &Picture) {
         self.frame = (picture.width as f32, picture.height as f32);

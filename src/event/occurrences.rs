@@ -84,17 +84,9 @@ impl Occurrences {
         identify: impl FnMut(Timestamp) -> Ulid + Send + 'static,
     ) -> Self {
         let zones = Zones::new(&camera.zones);
-        let watched = |action: &config::Action| Watched {
-            name: action.name.clone(),
-            label: action.label().to_owned(),
-            rule: Rule::new(action, &config.events),
-            // A zone that this camera does not have is nowhere in its picture.
-            zones: (!action.zones.is_empty())
-                .then(|| action.zones.iter().filter_map(|name| zones.index(name)).collect()),
-        };
         Self {
             camera: camera.name.clone(),
-            actions: config.actions.iter().map(watched).collect(),
+            actions: Watched::all(config, &zones),
             zones,
             smoothing: config.scoring.smoothing.into(),
             identify: Box::new(identify),
@@ -147,6 +139,34 @@ impl Occurrences {
         self.now = self.now.max(time.monotonic);
         let time = FrameTime { monotonic: self.now, ..time };
         self.stop(time, Some(reason), |_| true, events);
+    }
+
+    /// Goes by other settings from now on. Actions are known by their names: what goes on of one that remains goes on,
+    /// whatever became of its words, thresholds and zones. What is open of one that is gone ends at `time`; the ends are
+    /// appended to `events`.
+    pub fn reconfigure(
+        &mut self,
+        camera: &config::Camera,
+        config: &Config,
+        time: FrameTime,
+        events: &mut Vec<ActionEvent>,
+    ) {
+        self.now = self.now.max(time.monotonic);
+        let zones = Zones::new(&camera.zones);
+        let actions = Watched::all(config, &zones);
+        let before: Vec<_> = actions
+            .iter()
+            .map(|action| self.actions.iter().position(|before| before.name == action.name))
+            .collect();
+        let scene = Scene { camera: &self.camera, zones: &self.zones, actions: &self.actions };
+        for person in &mut self.people {
+            let gone = |index| !before.contains(&Some(index));
+            scene.stop(person, self.now, Some(Reason::VocabularyChanged), gone, events);
+            person.rearrange(&before);
+        }
+        (self.zones, self.actions) = (zones, actions);
+        self.camera.clone_from(&camera.name);
+        self.smoothing = config.scoring.smoothing.into();
     }
 
     fn follow(
@@ -206,26 +226,66 @@ impl Occurrences {
         gone: impl Fn(&Person) -> bool,
         events: &mut Vec<ActionEvent>,
     ) {
+        let scene = Scene { camera: &self.camera, zones: &self.zones, actions: &self.actions };
         for mut person in self.people.extract_if(.., |person| gone(person)) {
-            for ((action, state), &score) in
-                self.actions.iter().zip(&mut person.states).zip(person.smoothed.row())
-            {
-                let step = state.phase.stop(person.last_seen);
-                let about = About {
-                    camera: &self.camera,
-                    action,
-                    id: state.id,
-                    track: person.track,
-                    rect: person.rect,
-                };
-                let zones = || {
-                    let mut inside = Vec::new();
-                    self.zones.locate(person.rect, &mut inside);
-                    self.zones.names(&inside)
-                };
-                events.extend(about.event(step, time.monotonic, score, reason, zones));
-            }
+            scene.stop(&mut person, time.monotonic, reason, |_| true, events);
             self.spare.push(person);
+        }
+    }
+}
+
+impl Watched {
+    /// The actions of `config` before a camera with these zones.
+    fn all(config: &Config, zones: &Zones) -> Vec<Self> {
+        let watched = |action: &config::Action| Self {
+            name: action.name.clone(),
+            label: action.label().to_owned(),
+            rule: Rule::new(action, &config.events),
+            // A zone that this camera does not have is nowhere in its picture.
+            zones: (!action.zones.is_empty())
+                .then(|| action.zones.iter().filter_map(|name| zones.index(name)).collect()),
+        };
+        config.actions.iter().map(watched).collect()
+    }
+}
+
+impl Person {
+    /// Puts what is remembered of each action where `before` says it stood; a new action starts from nothing.
+    fn rearrange(&mut self, before: &[Option<usize>]) {
+        let state = |index: &Option<usize>| index.and_then(|index| self.states.get(index).copied());
+        self.states = before.iter().map(|index| state(index).unwrap_or_default()).collect();
+        self.smoothed.rearrange(before);
+    }
+}
+
+/// What all people of a camera have in common.
+struct Scene<'a> {
+    camera: &'a str,
+    zones: &'a Zones,
+    actions: &'a [Watched],
+}
+
+impl Scene<'_> {
+    /// Ends what is open of one person, of those actions whose index `which` picks.
+    fn stop(
+        &self,
+        person: &mut Person,
+        now: Duration,
+        reason: Option<Reason>,
+        which: impl Fn(usize) -> bool,
+        events: &mut Vec<ActionEvent>,
+    ) {
+        let states = self.actions.iter().zip(&mut person.states).zip(person.smoothed.row()).enumerate();
+        for (_, ((action, state), &score)) in states.filter(|(index, _)| which(*index)) {
+            let step = state.phase.stop(person.last_seen);
+            let (camera, id, track) = (self.camera, state.id, person.track);
+            let about = About { camera, action, id, track, rect: person.rect };
+            let zones = || {
+                let mut inside = Vec::new();
+                self.zones.locate(person.rect, &mut inside);
+                self.zones.names(&inside)
+            };
+            events.extend(about.event(step, now, score, reason, zones));
         }
     }
 }

@@ -31,6 +31,14 @@ impl Smoothed {
         &self.row
     }
 
+    /// Puts each score where `before` says it stood; a score that was not there is 0, and grows as the smoothing lets it.
+    pub fn rearrange(&mut self, before: &[Option<usize>]) {
+        if !self.row.is_empty() {
+            let score = |index: &Option<usize>| index.and_then(|index| self.row.get(index).copied());
+            self.row = before.iter().map(|index| score(index).unwrap_or_default()).collect();
+        }
+    }
+
     /// Takes in `scores` of the time `now`. `constant` is τ; zero for no smoothing. A score that is not a number
     /// leaves its old value.
     pub fn push(&mut self, scores: &[f32], now: Duration, constant: Duration) {

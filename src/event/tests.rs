@@ -248,6 +248,68 @@ fn closing_ends_what_is_open_with_its_reason() {
 }
 
 #[test]
+fn other_thresholds_and_words_leave_alone_what_goes_on() {
+    let mut scene = Scene::new(&config());
+    scene.run(0.0, 2.0, 0.8);
+    let mut changed = config();
+    changed.actions[0].threshold = 0.7;
+    changed.actions[0].phrases = vec!["hurrying".into()];
+    changed.actions.swap(0, 1);
+    changed.actions.push(config::Action {
+        name: "new".into(),
+        phrases: vec!["new".into()],
+        ..Default::default()
+    });
+    let told = scene.events.len();
+    scene.occurrences.reconfigure(&changed.cameras[0], &changed, at(2.0), &mut scene.events);
+    assert_eq!(scene.events.len(), told, "a change of settings alone is no event");
+    assert!(scene.occurrences.is_open(7));
+    assert_eq!(scene.occurrences.smoothed(7).unwrap(), [0.0, 0.8, 0.0], "scores moved with their actions");
+    for i in 0..30 {
+        let (time, row) = (at(2.0 + f64::from(i) / 10.0), [0.0, 0.8, 0.0]);
+        scene.occurrences.observe(time, SIZE, &[track(7, true, AWAY)], [&row[..]], &mut scene.events);
+    }
+    let last = scene.events.last().unwrap();
+    assert_eq!((last.change, last.label.as_str()), (Change::Update, "hurrying"));
+    assert!(scene.events.iter().all(|event| event.id == last.id && event.action == "running"));
+}
+
+#[test]
+fn an_action_taken_out_ends_with_its_reason_and_the_others_live_on() {
+    let mut scene = Scene::new(&config());
+    for i in 0..20 {
+        scene.scored(at(f64::from(i) / 10.0), ON_FLOOR, [0.8, 0.9]);
+    }
+    let begun: Vec<_> = scene.events.iter().filter(|e| e.change == Change::Begin).cloned().collect();
+    assert_eq!(begun.len(), 2);
+    let mut config = config();
+    config.actions.remove(0);
+    scene.events.clear();
+    scene.occurrences.reconfigure(&config.cameras[0], &config, at(2.5), &mut scene.events);
+    let [end] = &scene.events[..] else { panic!("{:?}", scene.events) };
+    assert_eq!((end.change, end.reason), (Change::End, Some(Reason::VocabularyChanged)));
+    assert_eq!((end.id, end.action.as_str()), (begun[0].id, "running"));
+    assert_eq!((end.time, end.end), (utc(2.5), Some(utc(1.9))), "told now, over when last seen");
+    assert!(scene.occurrences.is_open(7), "the other one lives on");
+    scene.occurrences.close(at(3.0), Reason::Shutdown, &mut scene.events);
+    assert_eq!(scene.events.last().map(|e| e.id), Some(begun[1].id));
+}
+
+#[test]
+fn an_action_put_in_begins_as_any_other() {
+    let config = config();
+    let less = Config { actions: vec![config.actions[0].clone()], ..config.clone() };
+    let mut scene = Scene::new(&less);
+    scene.occurrences.observe(at(0.0), SIZE, &[track(7, true, ON_FLOOR)], [&[0.1][..]], &mut scene.events);
+    scene.occurrences.reconfigure(&config.cameras[0], &config, at(0.05), &mut scene.events);
+    for i in 1..30 {
+        scene.scored(at(f64::from(i) / 10.0), ON_FLOOR, [0.1, 0.9]);
+    }
+    let begun: Vec<_> = scene.events.iter().filter(|e| e.change == Change::Begin).collect();
+    assert_eq!(begun.iter().map(|e| e.action.as_str()).collect::<Vec<_>>(), [config.actions[1].name.as_str()]);
+}
+
+#[test]
 fn a_wall_clock_that_is_set_does_not_turn_an_occurrence_around() {
     let mut scene = Scene::new(&config());
     let back = |seconds: f64| FrameTime { utc: utc(seconds - 3600.0), ..at(seconds) };

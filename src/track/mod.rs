@@ -102,6 +102,12 @@ impl Tracker {
         }
     }
 
+    /// Goes by other settings from now on; everybody is followed on.
+    pub fn reconfigure(&mut self, settings: &config::Tracker, high: f32) {
+        self.settings.clone_from(settings);
+        self.high = high;
+    }
+
     /// Takes the person detections of the frame captured at the monotonic `time`; their order does not matter. A time
     /// that does not move on is taken as the same instant. After a gap longer than `max_lost`, everybody is a stranger.
     pub fn update<'a>(&mut self, time: Duration, persons: impl IntoIterator<Item = &'a Detection>) {
