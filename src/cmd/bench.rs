@@ -90,7 +90,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         view.follow(&frame, clock.monotonic(), &mut networks, &vocabulary)?;
         let start = Instant::now();
         let (networks, vocabulary) = (&networks, &vocabulary);
-        publishing.analysed(&Seen { camera: 0, frame: &frame, view: &view, networks, vocabulary });
+        publishing.analysed(&Seen { camera: &camera.name, frame: &frame, view: &view, networks, vocabulary });
         if frame.sequence >= u64::from(WARM_UP) || measured > 0 {
             decode += decoded;
             hand_over += start.elapsed();

@@ -20,7 +20,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::event::ActionEvent;
 use crate::heads::Reach;
 use crate::mqtt::{Origin, event_json};
-use crate::pipeline::{Delivery, Feed, Gate, Observer, Pipeline, Report, Seen, Status, View};
+use crate::pipeline::{Delivery, Feed, Gate, Observer, Pipeline, Report, Requests, Seen, Status, View};
 use crate::vocabulary::Vocabulary;
 
 /// Analyse a recording: tracks, events and an annotated video as files.
@@ -93,8 +93,17 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         open: Box::new(move || source.take().ok_or(camera::CameraError::Stopped)),
         delivery: Delivery::Every,
         gate: Gate::default(),
+        stop: stop.child(),
     };
-    let pipeline = Pipeline { config, networks, vocabulary, feeds: vec![feed], clock, explain: args.explain };
+    let pipeline = Pipeline {
+        config,
+        networks,
+        vocabulary,
+        feeds: vec![feed],
+        clock,
+        explain: args.explain,
+        requests: Requests::default(),
+    };
     let report = pipeline.run(&mut recording, &stop);
     let written = recording.finish();
     let report = report?;
@@ -190,7 +199,7 @@ impl Observer for Recording {
         });
     }
 
-    fn status(&mut self, _: usize, _: Status) {}
+    fn status(&mut self, _: &str, _: Status) {}
 
     fn report(&mut self, _: &Report) {}
 }

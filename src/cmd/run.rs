@@ -13,7 +13,7 @@ use crate::camera::{self, Paced};
 use crate::clock::{Clock, SystemClock};
 use crate::config::BrokerKind;
 use crate::mqtt::{Broker, Mqtt};
-use crate::pipeline::{Delivery, Feed, Gate, Opener, Pipeline, Publishing};
+use crate::pipeline::{Delivery, Feed, Gate, Opener, Pipeline, Publishing, Requests};
 
 /// Watch the configured cameras and publish what is seen, until SIGTERM or SIGINT.
 #[derive(clap::Args)]
@@ -50,15 +50,24 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         .iter()
         .cloned()
         .map(|camera| {
-            let (clock, stop, wanted) = (Arc::clone(&clock), stop.clone(), camera.clone());
+            let (clock, stop, wanted) = (Arc::clone(&clock), stop.child(), camera.clone());
+            let own = stop.clone();
             let open: Opener = Box::new(move || {
                 let source = camera::open(&wanted, Arc::clone(&clock), stop.clone())?;
                 Ok(Box::new(Paced::new(source, Arc::clone(&clock), stop.clone())))
             });
-            Feed { camera, open, delivery: Delivery::Latest, gate: Gate::default() }
+            Feed { camera, open, delivery: Delivery::Latest, gate: Gate::default(), stop: own }
         })
         .collect();
-    let pipeline = Pipeline { config, networks, vocabulary, feeds, clock, explain: false };
+    let pipeline = Pipeline {
+        config,
+        networks,
+        vocabulary,
+        feeds,
+        clock,
+        explain: false,
+        requests: Requests::default(),
+    };
     let result = pipeline.run(&mut publishing, &stop).context("the pipeline stopped");
     let left = mqtt.shutdown(DRAIN);
     if left > 0 {

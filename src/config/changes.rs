@@ -33,8 +33,19 @@ impl Changes {
     /// What leads from `old` to `new`.
     pub fn between(old: &Config, new: &Config) -> Self {
         // Taken apart, so that whoever adds a section has to say here what a change of it means.
-        let Config { node, pack, cameras, actions, vocabulary, detector, tracker, scoring, events, mqtt, stats } =
-            new;
+        let Config {
+            node,
+            pack,
+            cameras,
+            actions,
+            vocabulary,
+            detector,
+            tracker,
+            scoring,
+            events,
+            mqtt,
+            stats,
+        } = new;
         let mut changes = Self::default();
         for camera in cameras {
             let name = || camera.name.clone();
@@ -164,10 +175,7 @@ mod tests {
         let added = after(|c| c.cameras.insert(0, yard.clone()));
         assert_eq!(added, Changes { added: vec!["yard".into()], ..none() });
         let renamed = after(|c| c.cameras[0].name = "door".into());
-        assert_eq!(
-            renamed,
-            Changes { added: vec!["door".into()], removed: vec!["gate".into()], ..none() }
-        );
+        assert_eq!(renamed, Changes { added: vec!["door".into()], removed: vec!["gate".into()], ..none() });
         assert_eq!(renamed.to_string(), "camera door added; camera gate removed");
     }
 

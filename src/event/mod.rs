@@ -41,6 +41,8 @@ pub enum Reason {
     Paused,
     /// The action was taken out of the vocabulary.
     VocabularyChanged,
+    /// The camera was taken out of the configuration, or what was told ahead of the decision is told no more.
+    Reconfigured,
 }
 
 /// One person doing one action: a change in one occurrence, as published (the MQTT contract's action event

@@ -306,7 +306,10 @@ fn an_action_put_in_begins_as_any_other() {
         scene.scored(at(f64::from(i) / 10.0), ON_FLOOR, [0.1, 0.9]);
     }
     let begun: Vec<_> = scene.events.iter().filter(|e| e.change == Change::Begin).collect();
-    assert_eq!(begun.iter().map(|e| e.action.as_str()).collect::<Vec<_>>(), [config.actions[1].name.as_str()]);
+    assert_eq!(
+        begun.iter().map(|e| e.action.as_str()).collect::<Vec<_>>(),
+        [config.actions[1].name.as_str()]
+    );
 }
 
 #[test]

@@ -55,18 +55,12 @@ pub struct View {
 impl View {
     /// A camera of which nothing has been seen.
     pub fn new(camera: &config::Camera, config: &Config, networks: &Networks) -> Self {
-        let reach = networks.reach().map(|reach| {
-            let wanted = Duration::from(config.scoring.look_ahead).as_secs_f64() * f64::from(reach.rate);
-            Reach { after: reach.after.min(wanted.round() as usize), ..reach }
-        });
-        let look_ahead = reach.map_or(Duration::ZERO, |reach| reach.span(reach.after as f64));
-        let provisional = config.scoring.provisional && look_ahead > Duration::ZERO;
-        Self {
+        let mut view = Self {
             tracker: Tracker::new(&config.tracker, config.detector.person_threshold),
             occurrences: Occurrences::new(camera, config),
-            provisional: provisional.then(|| Occurrences::new(camera, config)),
-            memory: reach.map(Memory::new),
-            look_ahead,
+            provisional: None,
+            memory: None,
+            look_ahead: Duration::ZERO,
             explain: false,
             waiting: VecDeque::new(),
             judged: Vec::new(),
@@ -76,7 +70,52 @@ impl View {
             events: Vec::new(),
             times: StageTimes::default(),
             zones: camera.zones.clone(),
+        };
+        view.renew(camera, config, networks);
+        view
+    }
+
+    /// After [`View::settle`]: remembers anew, as far back and ahead as `networks` and `config` want it.
+    pub fn renew(&mut self, camera: &config::Camera, config: &Config, networks: &Networks) {
+        let reach = networks.reach().map(|reach| {
+            let wanted = Duration::from(config.scoring.look_ahead).as_secs_f64() * f64::from(reach.rate);
+            Reach { after: reach.after.min(wanted.round() as usize), ..reach }
+        });
+        self.look_ahead = reach.map_or(Duration::ZERO, |reach| reach.span(reach.after as f64));
+        self.memory = reach.map(Memory::new);
+        let provisional = config.scoring.provisional && self.look_ahead > Duration::ZERO;
+        self.provisional = provisional.then(|| Occurrences::new(camera, config));
+    }
+
+    /// Goes by other settings from now on: everybody is followed on, and what goes on of actions that remain goes on.
+    /// Afterwards [`View::events`] are the ends of what does not.
+    pub fn reconfigure(&mut self, camera: &config::Camera, config: &Config, time: FrameTime) {
+        self.begin();
+        self.tracker.reconfigure(&config.tracker, config.detector.person_threshold);
+        if let Some(provisional) = &mut self.provisional {
+            provisional.reconfigure(camera, config, time, &mut self.events);
         }
+        self.events.iter_mut().for_each(|event| event.provisional = true);
+        self.occurrences.reconfigure(camera, config, time, &mut self.events);
+        self.zones.clone_from(&camera.zones);
+    }
+
+    /// Lets go of what only the networks in use, or the way they look ahead, can continue: waiting frames are judged
+    /// with what there is, and what was told ahead ends for `reason`. [`View::renew`] goes on from there.
+    pub fn settle(
+        &mut self,
+        time: FrameTime,
+        reason: Reason,
+        networks: &mut Networks,
+        vocabulary: &Vocabulary,
+    ) {
+        self.begin();
+        self.judge(self.waiting.len(), networks, vocabulary);
+        let decided = self.events.len();
+        if let Some(provisional) = &mut self.provisional {
+            provisional.close(time, reason, &mut self.events);
+        }
+        self.events.iter_mut().skip(decided).for_each(|event| event.provisional = true);
     }
 
     /// Has every frame explained from now on; see [`Judged::explanation`].
@@ -172,13 +211,7 @@ impl View {
         networks: &mut Networks,
         vocabulary: &Vocabulary,
     ) {
-        self.begin();
-        self.judge(self.waiting.len(), networks, vocabulary);
-        let decided = self.events.len();
-        if let Some(provisional) = &mut self.provisional {
-            provisional.close(time, reason, &mut self.events);
-        }
-        self.events.iter_mut().skip(decided).for_each(|event| event.provisional = true);
+        self.settle(time, reason, networks, vocabulary);
         self.occurrences.close(time, reason, &mut self.events);
     }
 

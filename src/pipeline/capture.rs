@@ -27,6 +27,8 @@ pub struct Feed {
     pub delivery: Delivery,
     /// Whether it is to be watched; whoever pauses it keeps a clone.
     pub gate: Gate,
+    /// Stops this camera alone; what `open` opens heeds it.
+    pub stop: Stop,
 }
 
 /// What a capture thread counts, and how its camera is doing.
@@ -53,8 +55,15 @@ pub struct Pace {
 impl Pace {
     /// `None` lets every frame through.
     pub fn new(analysis_fps: Option<f64>) -> Self {
-        let interval = analysis_fps.map_or(Duration::ZERO, |fps| Duration::from_secs_f64(1.0 / fps));
-        Self { interval, due: None }
+        Self { interval: interval(analysis_fps), due: None }
+    }
+
+    /// Lets through another rate from the next frame on.
+    pub fn set(&mut self, analysis_fps: Option<f64>) {
+        let interval = interval(analysis_fps);
+        if interval != self.interval {
+            *self = Self { interval, due: None };
+        }
     }
 
     /// Whether a frame captured at `time` is to be analysed. Frames may come up to a quarter of the interval
@@ -76,6 +85,33 @@ impl Pace {
     }
 }
 
+fn interval(analysis_fps: Option<f64>) -> Duration {
+    analysis_fps.map_or(Duration::ZERO, |fps| Duration::from_secs_f64(1.0 / fps))
+}
+
+/// How many frames a second to analyse, as the analysis tells the camera's thread.
+#[derive(Debug)]
+pub(super) struct Rate(AtomicU64);
+
+impl Rate {
+    /// `None`: as many as there are.
+    pub fn new(analysis_fps: Option<f64>) -> Self {
+        Self(AtomicU64::new(Self::bits(analysis_fps)))
+    }
+
+    pub fn set(&self, analysis_fps: Option<f64>) {
+        self.0.store(Self::bits(analysis_fps), Ordering::Relaxed);
+    }
+
+    fn get(&self) -> Option<f64> {
+        Some(f64::from_bits(self.0.load(Ordering::Relaxed))).filter(|fps| *fps > 0.0)
+    }
+
+    fn bits(analysis_fps: Option<f64>) -> u64 {
+        analysis_fps.unwrap_or_default().to_bits()
+    }
+}
+
 /// While a camera rests, its gate is looked at this often.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -85,6 +121,7 @@ pub(super) struct Capture<'a> {
     pub index: usize,
     pub mailbox: &'a Mailbox,
     pub counts: Arc<CaptureCounts>,
+    pub rate: &'a Rate,
     /// Whose UTC the gate goes by.
     pub clock: &'a dyn Clock,
     pub stop: &'a Stop,
@@ -145,7 +182,7 @@ impl Capture<'_> {
         frame: &mut Frame,
         backoff: &mut Backoff,
     ) -> Result<Done, CameraError> {
-        let mut pace = Pace::new(feed.camera.analysis_fps);
+        let mut pace = Pace::new(self.rate.get());
         let (mut expected, mut damaged) = (None, 0);
         while !self.stop.is_set() {
             let read = source.read(frame);
@@ -166,6 +203,7 @@ impl Capture<'_> {
             // Damaged frames leave gaps, too, but are counted already.
             self.counts.missed.fetch_add(gap.saturating_sub(corrupted), Ordering::Relaxed);
             expected = Some(frame.sequence + 1);
+            pace.set(self.rate.get());
             if pace.is_due(frame.time.monotonic) && !self.mailbox.put(self.index, frame, feed.delivery) {
                 break;
             }
@@ -304,6 +342,7 @@ mod tests {
             index: 0,
             mailbox: &mailbox,
             counts: Arc::clone(&counts),
+            rate: &Rate::new(None),
             clock: &crate::clock::SystemClock,
             stop: &stop,
         };
@@ -313,6 +352,7 @@ mod tests {
             open,
             delivery: Delivery::Latest,
             gate: Gate::default(),
+            stop: stop.clone(),
         };
         let broken = capture.deliver(&feed, &mut source, &mut Frame::default(), &mut Backoff::default());
         assert!(matches!(broken, Err(CameraError::Stalled { .. })));

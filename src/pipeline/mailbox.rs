@@ -1,4 +1,5 @@
 //! Where cameras leave frames and the analysis picks them up: one slot a camera, the newest frame wins.
+//! Slots come and go with their cameras; a camera names its slot by the number that [`Mailbox::add`] gave it.
 //!
 //! Frames are swapped, never copied: a camera hands in a full frame and goes on with the buffer that lay in the
 //! slot. Nothing is allocated once each buffer has seen a frame.
@@ -29,7 +30,7 @@ pub enum Arrival {
     Ended,
 }
 
-/// Slots for a fixed number of cameras.
+/// A slot for each camera.
 pub struct Mailbox {
     slots: Mutex<Slots>,
     filled: Condvar,
@@ -38,12 +39,16 @@ pub struct Mailbox {
 
 struct Slots {
     slots: Vec<Slot>,
+    /// The number of the next new slot. None is given twice, so that a camera on its way out cannot disturb another.
+    unused: usize,
     /// Where the search for the next filled slot starts, so that no camera starves another.
     next: usize,
     closed: bool,
 }
 
+#[derive(Default)]
 struct Slot {
+    number: usize,
     frame: Frame,
     /// `frame` is unread.
     waiting: bool,
@@ -53,27 +58,40 @@ struct Slot {
 }
 
 impl Mailbox {
-    /// Slots for `cameras` cameras.
+    /// Slots for `cameras` cameras, numbered from 0.
     pub fn new(cameras: usize) -> Self {
-        let slots = (0..cameras)
-            .map(|_| Slot { frame: Frame::default(), waiting: false, lost: None, ended: false, replaced: 0 })
-            .collect();
+        let slots = (0..cameras).map(|number| Slot { number, ..Slot::default() }).collect();
         Self {
-            slots: Mutex::new(Slots { slots, next: 0, closed: false }),
+            slots: Mutex::new(Slots { slots, unused: cameras, next: 0, closed: false }),
             filled: Condvar::new(),
             emptied: Condvar::new(),
         }
     }
 
+    /// Adds a slot; its number.
+    pub fn add(&self) -> usize {
+        let mut slots = self.lock();
+        let number = slots.unused;
+        slots.unused += 1;
+        slots.slots.push(Slot { number, ..Slot::default() });
+        number
+    }
+
+    /// Takes a slot away with what lies in it. Its camera, if it still delivers, is told that the mailbox is closed.
+    pub fn remove(&self, camera: usize) {
+        self.lock().slots.retain(|slot| slot.number != camera);
+        self.emptied.notify_all();
+    }
+
     /// Leaves `frame` in the slot of `camera` and takes the buffer that lay there. Returns `false` when the
-    /// mailbox is closed.
+    /// mailbox is closed or has no such slot.
     pub fn put(&self, camera: usize, frame: &mut Frame, delivery: Delivery) -> bool {
         let mut slots = self.lock();
         loop {
             if slots.closed {
                 return false;
             }
-            let Some(slot) = slots.slots.get_mut(camera) else { return false };
+            let Some(slot) = slots.of(camera) else { return false };
             if slot.waiting && delivery == Delivery::Every {
                 slots = self.emptied.wait(slots).unwrap_or_else(PoisonError::into_inner);
                 continue;
@@ -89,7 +107,7 @@ impl Mailbox {
     /// Says that `camera` stopped delivering, and why. A frame still unread is given up, so that the loss stands between
     /// the frames before it and those after it.
     pub fn lost(&self, camera: usize, reason: Reason) {
-        if let Some(slot) = self.lock().slots.get_mut(camera) {
+        if let Some(slot) = self.lock().of(camera) {
             slot.replaced += u64::from(std::mem::take(&mut slot.waiting));
             slot.lost.get_or_insert(reason);
         }
@@ -99,7 +117,7 @@ impl Mailbox {
 
     /// Says that `camera` will deliver no more; a frame still waiting is delivered first.
     pub fn ended(&self, camera: usize) {
-        if let Some(slot) = self.lock().slots.get_mut(camera) {
+        if let Some(slot) = self.lock().of(camera) {
             slot.ended = true;
         }
         self.filled.notify_one();
@@ -114,11 +132,13 @@ impl Mailbox {
             .unwrap_or_else(PoisonError::into_inner);
         let count = slots.slots.len();
         let first = slots.next;
-        for camera in (first..count).chain(0..first) {
-            let Some(arrival) = slots.slots.get_mut(camera).and_then(|slot| slot.take(frame)) else {
+        let first = first.min(count);
+        for index in (first..count).chain(0..first) {
+            let slot = slots.slots.get_mut(index);
+            let Some((camera, arrival)) = slot.and_then(|slot| Some((slot.number, slot.take(frame)?))) else {
                 continue;
             };
-            slots.next = (camera + 1) % count;
+            slots.next = index + 1;
             self.emptied.notify_all();
             return Some((camera, arrival));
         }
@@ -134,7 +154,7 @@ impl Mailbox {
 
     /// Frames of `camera` that were replaced unread.
     pub fn replaced(&self, camera: usize) -> u64 {
-        self.lock().slots.get(camera).map_or(0, |slot| slot.replaced)
+        self.lock().of(camera).map_or(0, |slot| slot.replaced)
     }
 
     /// Frames unread now.
@@ -144,6 +164,12 @@ impl Mailbox {
 
     fn lock(&self) -> MutexGuard<'_, Slots> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Slots {
+    fn of(&mut self, camera: usize) -> Option<&mut Slot> {
+        self.slots.iter_mut().find(|slot| slot.number == camera)
     }
 }
 
@@ -235,6 +261,37 @@ mod tests {
         assert_eq!(mailbox.take(&mut frame, SOON), Some((0, Arrival::Frame)));
         assert_eq!(frame.sequence, 2);
         assert_eq!(mailbox.take(&mut frame, SOON), Some((0, Arrival::Ended)));
+    }
+
+    #[test]
+    fn slots_come_and_go_and_no_number_comes_back() {
+        let mailbox = Mailbox::new(2);
+        let mut frame = Frame::default();
+        mailbox.put(0, &mut numbered(1), Delivery::Latest);
+        mailbox.put(1, &mut numbered(2), Delivery::Latest);
+        mailbox.remove(0);
+        assert!(!mailbox.put(0, &mut numbered(3), Delivery::Latest), "its camera is told to stop");
+        mailbox.lost(0);
+        mailbox.ended(0);
+        assert_eq!(mailbox.take(&mut frame, SOON), Some((1, Arrival::Frame)));
+        assert_eq!(mailbox.take(&mut frame, SOON), None);
+        assert_eq!(mailbox.add(), 2);
+        assert!(mailbox.put(2, &mut numbered(4), Delivery::Latest));
+        mailbox.remove(1);
+        assert_eq!((mailbox.take(&mut frame, SOON), frame.sequence), (Some((2, Arrival::Frame)), 4));
+        mailbox.remove(2);
+        assert_eq!((mailbox.take(&mut frame, SOON), mailbox.add()), (None, 3));
+    }
+
+    #[test]
+    fn removing_its_slot_frees_a_waiting_recording() {
+        let mailbox = Mailbox::new(1);
+        mailbox.put(0, &mut numbered(1), Delivery::Every);
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| mailbox.put(0, &mut numbered(2), Delivery::Every));
+            mailbox.remove(0);
+            assert!(!waiting.join().unwrap());
+        });
     }
 
     #[test]

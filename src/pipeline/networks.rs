@@ -28,6 +28,12 @@ impl Networks {
         Self { detector, tower, scorer, crop, detections, crops, context }
     }
 
+    /// Goes by other thresholds and another crop from now on.
+    pub fn reconfigure(&mut self, config: &config::Config) {
+        self.detector.reconfigure(&config.detector, config.tracker.low_threshold);
+        self.crop = config.scoring.crop;
+    }
+
     /// The detector's names of all classes.
     pub fn class_names(&self) -> &'static [&'static str] {
         self.detector.class_names()

@@ -7,11 +7,13 @@ use std::time::Duration;
 use super::{Observer, Report, Seen, Stage, Status, View};
 use crate::config::Config;
 use crate::mqtt::{CameraStats, Publisher, Stats, TrackScores};
+use crate::vocabulary::Vocabulary;
 
 /// Publishes events and statistics, and every frame's detections where the configuration asks for them.
 pub struct Publishing {
     publisher: Publisher,
     detections: bool,
+    /// Those that were announced.
     cameras: Vec<String>,
     /// The statistics before, from which rates count.
     before: Option<Report>,
@@ -20,11 +22,21 @@ pub struct Publishing {
 impl Publishing {
     /// Announces every camera as offline and its actions as off, then publishes what comes.
     pub fn new(publisher: Publisher, config: &Config) -> Self {
-        let cameras: Vec<_> = config.cameras.iter().map(|c| c.name.clone()).collect();
+        let mut this = Self { publisher, detections: false, cameras: Vec::new(), before: None };
+        this.configure(config);
+        this
+    }
+
+    fn configure(&mut self, config: &Config) {
         let actions = || config.actions.iter().map(|a| a.name.as_str());
-        publisher.announce(cameras.iter().flat_map(|c| actions().map(move |a| (c.as_str(), a))));
-        cameras.iter().for_each(|camera| publisher.camera(camera, false));
-        Self { publisher, detections: config.mqtt.detections, cameras, before: None }
+        let pairs = config.cameras.iter().flat_map(|c| actions().map(move |a| (c.name.as_str(), a)));
+        self.publisher.announce(pairs);
+        let cameras: Vec<_> = config.cameras.iter().map(|camera| camera.name.clone()).collect();
+        for camera in cameras.iter().filter(|camera| !self.cameras.contains(camera)) {
+            self.publisher.camera(camera, false);
+        }
+        self.cameras = cameras;
+        self.detections = config.mqtt.detections;
     }
 }
 
@@ -33,9 +45,7 @@ impl Observer for Publishing {
         for event in seen.view.events() {
             self.publisher.event(event);
         }
-        if self.detections
-            && let Some(camera) = self.cameras.get(seen.camera)
-        {
+        if self.detections {
             let names = || seen.vocabulary.names().iter().map(String::as_str);
             for frame in seen.view.judged() {
                 let (width, height) = frame.size;
@@ -43,7 +53,7 @@ impl Observer for Publishing {
                     let rect = track.rect.normalised(width, height);
                     TrackScores::new(track.id, rect, track.score, names().zip(scores.iter().copied()))
                 });
-                self.publisher.detections(camera, frame.time.utc, tracks);
+                self.publisher.detections(seen.camera, frame.time.utc, tracks);
             }
         }
     }
@@ -54,10 +64,13 @@ impl Observer for Publishing {
         }
     }
 
-    fn status(&mut self, camera: usize, status: Status) {
-        if let Some(camera) = self.cameras.get(camera) {
-            self.publisher.camera(camera, status == Status::Online);
-        }
+    fn status(&mut self, camera: &str, status: Status) {
+        self.publisher.camera(camera, status == Status::Online);
+    }
+
+    fn reconfigured(&mut self, config: &Config, vocabulary: &Vocabulary) {
+        self.publisher.set_vocabulary(vocabulary.id());
+        self.configure(config);
     }
 
     fn report(&mut self, report: &Report) {
@@ -77,10 +90,13 @@ fn statistics(report: &Report, before: Option<&Report>) -> Stats {
             report.stages.of(stage).saturating_sub(before.map_or(Duration::ZERO, |b| b.stages.of(stage)));
         (stage.name(), round(time.as_secs_f64() * 1e3 / frames.max(1) as f64, 3))
     };
-    let cameras = report.cameras.iter().enumerate().map(|(index, camera)| {
-        let earlier = before.and_then(|b| b.cameras.get(index));
-        let rate =
-            |count: u64, earlier: Option<u64>| round((count - earlier.unwrap_or(0)) as f64 / seconds, 2);
+    let cameras = report.cameras.iter().map(|camera| {
+        let earlier = before.and_then(|b| b.cameras.iter().find(|earlier| earlier.name == camera.name));
+        let rate = |count: u64, earlier: Option<u64>| {
+            // A camera that was removed and came back counts from 0.
+            let earlier = earlier.filter(|earlier| *earlier <= count).unwrap_or(0);
+            round((count - earlier) as f64 / seconds, 2)
+        };
         let stats = CameraStats {
             status: camera.status.name(),
             captured_fps: rate(camera.captured, earlier.map(|c| c.captured)),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Camera;
+use super::camera::Camera;
 use super::mailbox::Mailbox;
 use super::meter::{StageTimes, Window, resident_memory};
 use super::status::Status;
@@ -58,6 +58,7 @@ pub(super) struct Reporter {
     started: Duration,
     interval: Duration,
     due: Duration,
+    analysed: u64,
     latencies: Box<Window>,
     stages: StageTimes,
 }
@@ -68,14 +69,24 @@ impl Reporter {
             started: now,
             interval,
             due: now + interval,
+            analysed: 0,
             latencies: Box::default(),
             stages: StageTimes::default(),
         }
     }
 
     pub fn analysed(&mut self, times: &StageTimes, latency: Duration) {
+        self.analysed += 1;
         self.stages.add(times);
         self.latencies.push(latency);
+    }
+
+    /// Reports are due each `interval` from `now` on, if that is another interval than before.
+    pub fn set_interval(&mut self, interval: Duration, now: Duration) {
+        if interval != self.interval {
+            self.interval = interval;
+            self.due = now + interval;
+        }
     }
 
     pub fn is_due(&self, now: Duration) -> bool {
@@ -88,13 +99,12 @@ impl Reporter {
         self.due = now + self.interval;
         let cameras: Vec<_> = cameras
             .iter()
-            .enumerate()
-            .map(|(index, camera)| CameraReport {
+            .map(|camera| CameraReport {
                 name: camera.name.clone(),
                 status: camera.counts.condition.status(),
                 captured: camera.counts.captured.load(Ordering::Relaxed),
                 analysed: camera.analysed,
-                dropped: mailbox.replaced(index),
+                dropped: camera.replaced(mailbox),
                 missed: camera.counts.missed.load(Ordering::Relaxed),
                 corrupted: camera.counts.corrupted.load(Ordering::Relaxed),
                 failed: camera.failed,
@@ -106,7 +116,7 @@ impl Reporter {
         Report {
             time,
             uptime: now.saturating_sub(self.started),
-            analysed: cameras.iter().map(|c| c.analysed).sum(),
+            analysed: self.analysed,
             cameras,
             latency_p50: self.latencies.quantile(0.5),
             latency_p95: self.latencies.quantile(0.95),

@@ -24,7 +24,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::mqtt::{Broker, Mqtt};
 use crate::pipeline::{
-    Delivery, Feed, Gate, Observer, Pipeline, Publishing, Report, Seen, Stage, Status, View,
+    Delivery, Feed, Gate, Observer, Pipeline, Publishing, Report, Requests, Seen, Stage, Status, View,
 };
 
 /// The clip; where it comes from is said in LICENSE.clip beside it.
@@ -89,8 +89,17 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         open: Box::new(move || source.take().ok_or(CameraError::Stopped)),
         delivery: Delivery::Every,
         gate: Gate::default(),
+        stop: stop.child(),
     };
-    let pipeline = Pipeline { config, networks, vocabulary, feeds: vec![feed], clock, explain: false };
+    let pipeline = Pipeline {
+        config,
+        networks,
+        vocabulary,
+        feeds: vec![feed],
+        clock,
+        explain: false,
+        requests: Requests::default(),
+    };
     let report = pipeline.run(&mut watching, &stop)?;
     let undelivered = mqtt.shutdown(Duration::from_secs(3));
     let received = subscriber.finish(Duration::from_secs(3));
@@ -134,7 +143,7 @@ impl Observer for Watching {
         self.publishing.closed(view);
     }
 
-    fn status(&mut self, camera: usize, status: Status) {
+    fn status(&mut self, camera: &str, status: Status) {
         self.publishing.status(camera, status);
     }
 

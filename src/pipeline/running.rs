@@ -1,0 +1,241 @@
+//! The analysis thread: takes frames as they arrive, and requests between them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::{error, info};
+
+use super::camera::{Camera, Capturing};
+use super::control::{Request, Requests, Retired, Update};
+use super::mailbox::{Arrival, Delivery, Mailbox};
+use super::report::{Report, Reporter};
+use super::{Feed, Networks, Observer, PipelineError, Seen};
+use crate::camera::Stop;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::event::Reason;
+use crate::frame::Frame;
+use crate::vocabulary::Vocabulary;
+
+/// At least so often requests, reports and the stop are looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A pipeline while it runs.
+pub(super) struct Running<'a> {
+    config: Config,
+    networks: Networks,
+    vocabulary: Arc<Vocabulary>,
+    clock: Arc<dyn Clock>,
+    explain: bool,
+    observer: &'a mut dyn Observer,
+    cameras: Vec<Camera>,
+    /// Of cameras that were given up.
+    leaving: Vec<Capturing>,
+    mailbox: Arc<Mailbox>,
+    reporter: Reporter,
+}
+
+impl<'a> Running<'a> {
+    /// Without cameras yet.
+    pub fn new(
+        config: Config,
+        networks: Networks,
+        vocabulary: Arc<Vocabulary>,
+        clock: Arc<dyn Clock>,
+        explain: bool,
+        observer: &'a mut dyn Observer,
+    ) -> Self {
+        let reporter = Reporter::new(clock.monotonic(), config.stats.interval.into());
+        let (cameras, leaving, mailbox) = (Vec::new(), Vec::new(), Arc::new(Mailbox::new(0)));
+        Self { config, networks, vocabulary, clock, explain, observer, cameras, leaving, mailbox, reporter }
+    }
+
+    /// Adds a camera.
+    pub fn start(&mut self, feed: Feed) -> Result<(), PipelineError> {
+        let mut camera = Camera::start(feed, &self.config, &self.networks, &self.mailbox, &self.clock)?;
+        if self.explain {
+            camera.view.explain();
+        }
+        self.cameras.push(camera);
+        Ok(())
+    }
+
+    /// Analyses until every source has ended or `stop` is set.
+    pub fn run(&mut self, requests: &Requests, stop: &Stop) -> Result<(), PipelineError> {
+        let mut frame = Frame::default();
+        while !stop.is_set() && self.cameras.iter().any(|camera| !camera.ended) {
+            while let Some(request) = requests.next() {
+                self.meet(request);
+            }
+            if let Some((slot, arrival)) = self.mailbox.take(&mut frame, LOOK)
+                && let Some(index) = self.cameras.iter().position(|camera| camera.capturing.slot == slot)
+            {
+                match arrival {
+                    Arrival::Frame => self.analyse(index, &frame)?,
+                    Arrival::Lost(reason) => self.lost(index, reason, false),
+                    Arrival::Ended => self.lost(index, Reason::SourceEnded, true),
+                }
+            }
+            self.tell_status();
+            if self.reporter.is_due(self.clock.monotonic()) {
+                self.report();
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops every camera and closes what is open.
+    pub fn finish(mut self) -> (Result<(), PipelineError>, Report) {
+        self.mailbox.close();
+        let mut result = Ok(());
+        self.cameras.iter().for_each(|camera| camera.capturing.stop());
+        let capturing = self.cameras.iter_mut().map(|camera| &mut camera.capturing);
+        for capturing in capturing.chain(&mut self.leaving) {
+            result = result.and(capturing.join());
+        }
+        self.tell_status();
+        let now = self.clock.now();
+        for camera in &mut self.cameras {
+            let at = camera.at(now);
+            camera.view.close(at, Reason::Shutdown, &mut self.networks, &self.vocabulary);
+            self.observer.closed(&camera.view);
+        }
+        (result, self.report())
+    }
+
+    /// Tells the observer of every camera's status that has changed.
+    fn tell_status(&mut self) {
+        for camera in &mut self.cameras {
+            let status = camera.counts.condition.status();
+            if std::mem::replace(&mut camera.status, status) != status {
+                self.observer.status(&camera.name, status);
+            }
+        }
+    }
+
+    fn report(&mut self) -> Report {
+        let report = self.reporter.report(&self.cameras, &self.mailbox, self.clock.now());
+        self.observer.report(&report);
+        report
+    }
+
+    fn analyse(&mut self, index: usize, frame: &Frame) -> Result<(), PipelineError> {
+        let Some(camera) = self.cameras.get_mut(index) else { return Ok(()) };
+        let started = self.clock.monotonic();
+        // A recording's frames were not captured now; their latency counts from when we took them up.
+        let captured = match camera.delivery {
+            Delivery::Latest => frame.time.monotonic,
+            Delivery::Every => started,
+        };
+        camera.latest = Some(frame.time);
+        for reply in camera.wanted.drain(..) {
+            _ = reply.try_send(frame.picture.clone()); // who asked may have gone
+        }
+        match camera.view.analyse(frame, captured, &mut self.networks, &self.vocabulary) {
+            Ok(()) => {
+                camera.analysed += 1;
+                let (camera, view) = (camera.name.as_str(), &camera.view);
+                let (networks, vocabulary) = (&self.networks, &*self.vocabulary);
+                self.observer.analysed(&Seen { camera, frame, view, networks, vocabulary });
+                self.reporter.analysed(view.times(), self.clock.monotonic().saturating_sub(captured));
+            }
+            Err(source) if camera.delivery == Delivery::Every => {
+                let (camera, frame) = (camera.name.clone(), frame.sequence);
+                return Err(PipelineError::Analysis { camera, frame, source: Box::new(source) });
+            }
+            Err(source) => {
+                camera.failed += 1;
+                if camera.failed.is_power_of_two() {
+                    error!(camera = camera.name, %source, failed = camera.failed, "frame not analysed");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn lost(&mut self, index: usize, reason: Reason, ended: bool) {
+        let Some(camera) = self.cameras.get_mut(index) else { return };
+        camera.ended |= ended;
+        let at = camera.at(self.clock.now());
+        camera.view.close(at, reason, &mut self.networks, &self.vocabulary);
+        self.observer.closed(&camera.view);
+        info!(camera = camera.name, analysed = camera.analysed, "camera delivers no more");
+    }
+
+    fn meet(&mut self, request: Request) {
+        match request {
+            Request::Update(update, reply) => {
+                let retired = self.update(*update);
+                _ = reply.try_send(retired); // who asked may have gone
+            }
+            Request::Picture { camera, reply } => {
+                if let Some(camera) = self.cameras.iter_mut().find(|known| known.name == camera) {
+                    camera.wanted.push(reply);
+                }
+            }
+        }
+    }
+
+    fn update(&mut self, update: Update) -> Retired {
+        let Update { config, vocabulary, networks, scorer, feeds } = update;
+        let now = self.clock.now();
+        let gone = |camera: &mut Camera| config.camera(&camera.name).is_none();
+        for mut camera in self.cameras.extract_if(.., gone) {
+            camera.view.close(camera.at(now), Reason::Reconfigured, &mut self.networks, &self.vocabulary);
+            self.observer.closed(&camera.view);
+            info!(camera = camera.name, analysed = camera.analysed, "camera removed");
+            camera.capturing.leave(&self.mailbox);
+            self.leaving.push(camera.capturing);
+        }
+        let (before, after) = (&self.config.scoring, &config.scoring);
+        let ahead = (before.look_ahead, before.provisional) != (after.look_ahead, after.provisional);
+        let anew = networks.is_some() || scorer.is_some() || ahead;
+        for camera in &mut self.cameras {
+            let at = camera.at(now);
+            if feeds.iter().any(|feed| feed.camera.name == camera.name) {
+                camera.view.close(at, Reason::SourceEnded, &mut self.networks, &self.vocabulary);
+                self.observer.closed(&camera.view);
+            } else if anew {
+                camera.view.settle(at, Reason::Reconfigured, &mut self.networks, &self.vocabulary);
+                self.observer.closed(&camera.view);
+            }
+        }
+
+        let retired = (
+            networks.map(|networks| std::mem::replace(&mut self.networks, networks)),
+            scorer.map(|scorer| std::mem::replace(&mut self.networks.scorer, scorer)),
+            std::mem::replace(&mut self.vocabulary, vocabulary),
+        );
+        self.config = config;
+        self.networks.reconfigure(&self.config);
+        self.reporter.set_interval(self.config.stats.interval.into(), now.monotonic);
+        for camera in &mut self.cameras {
+            let Some(settings) = self.config.camera(&camera.name) else { continue };
+            camera.view.reconfigure(settings, &self.config, camera.at(now));
+            self.observer.closed(&camera.view);
+            if anew {
+                camera.view.renew(settings, &self.config, &self.networks);
+            }
+            camera.capturing.rate.set(settings.analysis_fps);
+        }
+        self.observer.reconfigured(&self.config, &self.vocabulary);
+        for feed in feeds {
+            if let Err(error) = self.open(feed) {
+                error!(%error, "this camera is not watched until the daemon is started again");
+            }
+        }
+        Box::new(retired)
+    }
+
+    /// Adds a camera, or opens it anew.
+    fn open(&mut self, feed: Feed) -> Result<(), PipelineError> {
+        match self.cameras.iter().position(|camera| camera.name == feed.camera.name) {
+            Some(index) => {
+                let camera = self.cameras.remove(index).reopen(feed, &self.mailbox, &self.clock)?;
+                self.cameras.insert(index, camera);
+                Ok(())
+            }
+            None => self.start(feed),
+        }
+    }
+}
