@@ -14,7 +14,7 @@ use watchword::config::{self, Config};
 use watchword::event::{Change, Reason};
 use watchword::frame::{Frame, PixelFormat};
 use watchword::heads::Method;
-use watchword::pipeline::{Delivery, Feed, Gate, Observer, Pipeline, Report, Seen, Status, View};
+use watchword::pipeline::{Delivery, Feed, Gate, Observer, Pipeline, Report, Requests, Seen, Status, View};
 
 /// Waits are generous: they end when what is waited for comes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -71,10 +71,10 @@ impl Drop for Endless {
 /// What an observer saw, for the test's thread to look at.
 #[derive(Default)]
 struct Notes {
-    statuses: Vec<(usize, Status)>,
+    statuses: Vec<(String, Status)>,
     ends: Vec<Option<Reason>>,
     begun: usize,
-    analysed: Vec<(usize, FrameTime)>,
+    analysed: Vec<(String, FrameTime)>,
     report: Option<Report>,
 }
 
@@ -106,15 +106,15 @@ impl Watcher {
 impl Observer for Watcher {
     fn analysed(&mut self, seen: &Seen<'_>) {
         self.events(seen.view);
-        self.0.lock().unwrap().analysed.push((seen.camera, seen.frame.time));
+        self.0.lock().unwrap().analysed.push((seen.camera.to_owned(), seen.frame.time));
     }
 
     fn closed(&mut self, view: &View) {
         self.events(view);
     }
 
-    fn status(&mut self, camera: usize, status: Status) {
-        self.0.lock().unwrap().statuses.push((camera, status));
+    fn status(&mut self, camera: &str, status: Status) {
+        self.0.lock().unwrap().statuses.push((camera.to_owned(), status));
     }
 
     fn report(&mut self, report: &Report) {
@@ -132,15 +132,17 @@ fn config() -> Config {
 
 fn pipeline(config: Config, feeds: Vec<Feed>) -> Pipeline {
     let (networks, vocabulary) = (networks(&config, Method::Fusion), Arc::new(vocabulary(&config)));
-    Pipeline { config, networks, vocabulary, feeds, clock: Arc::new(SystemClock), explain: false }
+    let (clock, requests) = (Arc::new(SystemClock), Requests::default());
+    Pipeline { config, networks, vocabulary, feeds, clock, explain: false, requests }
 }
 
 #[test]
 fn a_paused_camera_is_given_back_and_its_events_end_with_the_reason() {
     let (stop, open, gate, watcher) = (Stop::new(), Arc::default(), Gate::default(), Watcher::default());
     let feed = {
-        let (stop, open) = (stop.clone(), Arc::clone(&open));
+        let (stop, open) = (stop.child(), Arc::clone(&open));
         Feed {
+            stop: stop.clone(),
             camera: config::Camera { name: "gate".into(), ..Default::default() },
             open: Box::new(move || Ok(Endless::open(100.0, &open, &stop))),
             delivery: Delivery::Latest,
@@ -154,7 +156,7 @@ fn a_paused_camera_is_given_back_and_its_events_end_with_the_reason() {
         assert_eq!(open.load(Ordering::SeqCst), 1);
 
         gate.pause();
-        watcher.until("paused", |notes| notes.statuses.last() == Some(&(0, Status::Paused)));
+        watcher.until("paused", |notes| notes.statuses.last() == Some(&("gate".into(), Status::Paused)));
         watcher.until("its ends", |notes| notes.ends.len() == notes.begun);
         assert_eq!(open.load(Ordering::SeqCst), 0, "the device is free for others");
         let (begun, analysed) = {
@@ -164,7 +166,8 @@ fn a_paused_camera_is_given_back_and_its_events_end_with_the_reason() {
         };
 
         gate.resume();
-        watcher.until("online again", |notes| notes.statuses.last() == Some(&(0, Status::Online)));
+        watcher
+            .until("online again", |notes| notes.statuses.last() == Some(&("gate".into(), Status::Online)));
         watcher.until("a new event", |notes| notes.begun > begun);
         assert!(watcher.0.lock().unwrap().analysed.len() > analysed);
         stop.set();

@@ -16,7 +16,8 @@ use watchword::event::{ActionEvent, Change, Reason};
 use watchword::frame::{Frame, PixelFormat};
 use watchword::heads::Method;
 use watchword::pipeline::{
-    Control, ControlError, Delivery, Feed, Gate, Observer, Pipeline, PipelineError, Report, Seen, Status, Update, View,
+    Control, ControlError, Delivery, Feed, Gate, Observer, Pipeline, PipelineError, Report, Seen, Status,
+    Update, View,
 };
 use watchword::vocabulary::Vocabulary;
 

@@ -271,7 +271,7 @@ mod tests {
         mailbox.put(1, &mut numbered(2), Delivery::Latest);
         mailbox.remove(0);
         assert!(!mailbox.put(0, &mut numbered(3), Delivery::Latest), "its camera is told to stop");
-        mailbox.lost(0);
+        mailbox.lost(0, Reason::SourceEnded);
         mailbox.ended(0);
         assert_eq!(mailbox.take(&mut frame, SOON), Some((1, Arrival::Frame)));
         assert_eq!(mailbox.take(&mut frame, SOON), None);
