@@ -223,7 +223,7 @@ mod tests {
         let old = Config::parse(EXAMPLE).unwrap();
         let mut new = old.clone();
         new.node.name = "dock-4".into();
-        new.mqtt.port = 1884;
+        new.mqtt.port = Some(1884);
         new.actions[0].threshold = 0.9;
         let changes = Changes::between(&old, &new);
         assert_eq!(changes, Changes { rules: true, mqtt: true, restart: vec!["node"], ..none() });
