@@ -2,22 +2,21 @@
 
 #[path = "common/puppets.rs"]
 mod puppets;
+#[path = "common/watcher.rs"]
+mod watcher;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use puppets::{frame, networks, vocabulary};
+use puppets::frame;
+use watcher::{Watcher, config, pipeline};
 use watchword::camera::{CameraError, Source, SourceInfo, Stop};
-use watchword::clock::{Clock, FrameTime, SystemClock};
-use watchword::config::{self, Config};
-use watchword::event::{Change, Reason};
+use watchword::clock::{Clock, SystemClock};
+use watchword::config;
+use watchword::event::Reason;
 use watchword::frame::{Frame, PixelFormat};
-use watchword::heads::Method;
-use watchword::pipeline::{Delivery, Feed, Gate, Observer, Pipeline, Report, Requests, Seen, Status, View};
-
-/// Waits are generous: they end when what is waited for comes.
-const PATIENCE: Duration = Duration::from_secs(60);
+use watchword::pipeline::{Delivery, Feed, Gate, Status};
 
 /// A camera of so many frames a second that counts how often it is held open.
 struct Endless {
@@ -66,74 +65,6 @@ impl Drop for Endless {
     fn drop(&mut self) {
         self.open.fetch_sub(1, Ordering::SeqCst);
     }
-}
-
-/// What an observer saw, for the test's thread to look at.
-#[derive(Default)]
-struct Notes {
-    statuses: Vec<(String, Status)>,
-    ends: Vec<Option<Reason>>,
-    begun: usize,
-    analysed: Vec<(String, FrameTime)>,
-    report: Option<Report>,
-}
-
-#[derive(Clone, Default)]
-struct Watcher(Arc<Mutex<Notes>>);
-
-impl Watcher {
-    fn events(&self, view: &View) {
-        let mut notes = self.0.lock().unwrap();
-        for event in view.events() {
-            match event.change {
-                Change::Begin => notes.begun += 1,
-                Change::Update => {}
-                Change::End => notes.ends.push(event.reason),
-            }
-        }
-    }
-
-    /// Polls until `enough`.
-    fn until(&self, what: &str, enough: impl Fn(&Notes) -> bool) {
-        let end = Instant::now() + PATIENCE;
-        while !enough(&self.0.lock().unwrap()) {
-            assert!(Instant::now() < end, "it never came: {what}");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-}
-
-impl Observer for Watcher {
-    fn analysed(&mut self, seen: &Seen<'_>) {
-        self.events(seen.view);
-        self.0.lock().unwrap().analysed.push((seen.camera.to_owned(), seen.frame.time));
-    }
-
-    fn closed(&mut self, view: &View) {
-        self.events(view);
-    }
-
-    fn status(&mut self, camera: &str, status: Status) {
-        self.0.lock().unwrap().statuses.push((camera.to_owned(), status));
-    }
-
-    fn report(&mut self, report: &Report) {
-        self.0.lock().unwrap().report = Some(report.clone());
-    }
-}
-
-/// One action that everybody does all the time.
-fn config() -> Config {
-    let mut config = puppets::config();
-    config.actions.truncate(1);
-    config.actions[0].threshold = 0.1;
-    config
-}
-
-fn pipeline(config: Config, feeds: Vec<Feed>) -> Pipeline {
-    let (networks, vocabulary) = (networks(&config, Method::Fusion), Arc::new(vocabulary(&config)));
-    let (clock, requests) = (Arc::new(SystemClock), Requests::default());
-    Pipeline { config, networks, vocabulary, feeds, clock, explain: false, requests }
 }
 
 #[test]

@@ -95,6 +95,8 @@ pub enum CameraError {
         "camera source {name}: the program `{program}` is needed to read it and was not found; install ffmpeg (Debian: apt install ffmpeg)"
     )]
     Program { name: String, program: String },
+    #[error("camera source {name}: password_file {file}: {reason}")]
+    Password { name: String, file: String, reason: String },
     #[error("camera source {name}: {reason}")]
     Video { name: String, reason: String },
     #[error("camera source {name}: {reason}; the device offers {offers}")]

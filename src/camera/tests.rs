@@ -106,11 +106,6 @@ fn a_device_that_is_no_camera_is_named() {
 
 #[test]
 fn passwords_do_not_appear() {
-    use ffmpeg::redacted;
-    assert_eq!(redacted("rtsp://admin:s3cr3t@10.0.0.1:554/a"), "rtsp://***@10.0.0.1:554/a");
-    assert_eq!(redacted("http://cam/video?user=a&pwd=b"), "http://cam/video?***");
-    assert_eq!(redacted("rtsp://cam/stream"), "rtsp://cam/stream");
-    assert_eq!(redacted("/data/odd@name?.mp4"), "/data/odd@name?.mp4");
     // Port 1 of the loopback refuses; what ffprobe says of it names the address.
     if program("ffprobe") {
         let error = open_at("rtsp://admin:s3cr3t@127.0.0.1:1/a?key=k3y").err().unwrap().to_string();
@@ -120,14 +115,6 @@ fn passwords_do_not_appear() {
 }
 
 proptest! {
-    #[test]
-    fn no_password_appears(user in "[a-z]{3,8}", password in "[!-~&&[^?]]{4,12}", query in "[A-Z0-9]{0,10}") {
-        let url = format!("rtsp://{user}:{password}@host.example/stream?{query}");
-        let shown = ffmpeg::redacted(&url);
-        prop_assert!(shown.ends_with("@host.example/stream?***") || query.is_empty(), "{}", shown);
-        prop_assert!(!shown.contains(&password), "{}", shown);
-    }
-
     /// Any bytes at all behind a name are refused or read, never a panic or an endless run.
     #[test]
     fn garbage_is_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {

@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use super::Span;
+use super::{FileRef, Hwaccel, RtspTransport, Span};
 
 /// `[[camera]]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,6 +26,14 @@ pub struct Camera {
     pub analysis_fps: Option<f64>,
     /// A live source that is silent for so long has failed, and is opened again.
     pub stall_timeout: Span,
+    /// What carries an RTSP stream.
+    pub rtsp_transport: RtspTransport,
+    /// What decodes a stream or a file.
+    pub hwaccel: Hwaccel,
+    /// Who we are to a stream's server.
+    pub username: Option<String>,
+    /// A file with the password, so that no password stands in this one.
+    pub password_file: Option<FileRef>,
     /// Start a recording again at its end.
     #[serde(rename = "loop")]
     pub repeat: bool,
@@ -45,6 +53,10 @@ impl Default for Camera {
             format: None,
             analysis_fps: None,
             stall_timeout: Span::from_secs_f64(5.0),
+            rtsp_transport: RtspTransport::default(),
+            hwaccel: Hwaccel::default(),
+            username: None,
+            password_file: None,
             repeat: false,
             controls: BTreeMap::new(),
             zones: Vec::new(),

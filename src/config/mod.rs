@@ -18,6 +18,7 @@ mod report;
 mod show;
 mod source;
 mod span;
+mod stream;
 mod transport;
 mod validate;
 
@@ -34,6 +35,7 @@ pub use key_path::KeyPath;
 pub use load::Loaded;
 pub use problem::{ConfigErrors, Place, Problem, Severity};
 pub use span::Span;
+pub use stream::{Hwaccel, RtspTransport};
 pub use transport::{Pin, Tls, Transport};
 
 use serde::{Deserialize, Serialize};

@@ -274,6 +274,46 @@ fn values_out_of_range_are_refused_and_those_at_its_ends_are_not() {
 }
 
 #[test]
+fn a_streams_settings_are_read_and_wrong_ones_named() {
+    let action = "[[action]]\nname = \"running\"\nphrases = [\"running\"]\n";
+    let text = |source: &str, more: &str| {
+        format!("[[camera]]\nname = \"gate\"\nsource = \"{source}\"\n{more}\n{action}")
+    };
+    let good = "rtsp_transport = \"udp_multicast\"\nhwaccel = \"v4l2m2m\"\nusername = \"u\"";
+    let config = load(&text("rtsp://host/", good), &[]).unwrap().config;
+    assert_eq!(
+        (config.cameras[0].rtsp_transport, config.cameras[0].hwaccel),
+        (RtspTransport::UdpMulticast, Hwaccel::V4l2m2m)
+    );
+    let both = "username = \"u\"\npassword_file = \"credential:gate\"";
+    for (source, more, expected) in [
+        ("rtsp://host/", "hwaccel = \"gpu\"", "4: camera[0].hwaccel: unknown variant `gpu`, expected one of"),
+        (
+            "rtsp://host/",
+            "password_file = \"credential:gate\"",
+            "4: camera[0].password_file: a password needs a",
+        ),
+        ("rtsp://host/", "username = \" \"", "4: camera[0].username: blank"),
+        (
+            "rtsp://me@host/",
+            "username = \"u\"",
+            "4: camera[0].username: the address in `source` already says",
+        ),
+        ("/dev/video0", "username = \"u\"", "4: camera[0].username: only a stream asks who we are"),
+    ] {
+        refuses(&text(source, more), &[expected]);
+    }
+    assert!(load(&text("rtsp://host/", both), &[]).is_ok());
+    let warned = |source: &str| {
+        let warnings = load(&text(source, ""), &[]).unwrap().warnings;
+        warnings.iter().any(|warning| warning.path.to_string() == "camera[0].source")
+    };
+    assert!(
+        warned("rtsp://me:secret@host/live") && !warned("rtsp://me@host/") && !warned("rtsp://host/a:b@c")
+    );
+}
+
+#[test]
 fn a_devices_settings_are_read_and_wrong_ones_named() {
     let camera = "[[camera]]\nname = \"gate\"\nsource = \"/dev/video0\"\n";
     let action = "[[action]]\nname = \"running\"\nphrases = [\"running\"]\n";

@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
-use super::address::redacted;
-use super::input;
+use super::input::Input;
 use super::program::Program;
 use crate::camera::{CameraError, MAX_PIXELS, MAX_SIDE, Stop};
 use crate::frame::Colour;
@@ -29,12 +28,12 @@ pub struct Probe {
 }
 
 impl Probe {
-    pub fn run(name: &str, stop: &Stop) -> Result<Self, CameraError> {
+    pub fn run(input: &Input, stop: &Stop) -> Result<Self, CameraError> {
         let mut command = Command::new("ffprobe");
         command.args(["-loglevel", "error", "-select_streams", "v:0", "-of", "json", "-show_entries"]);
         command.arg("stream=codec_name,width,height,avg_frame_rate,r_frame_rate,nb_frames,duration,color_range,color_space:stream_side_data=rotation:format=duration");
-        input(&mut command, name);
-        let mut program = Program::spawn(name, command)?;
+        let script = input.add_to(&mut command);
+        let mut program = Program::spawn(&input.address, command, script)?;
         let mut answer = Vec::new();
         let mut some = [0; 4096];
         let deadline = Instant::now() + PROBE;
@@ -49,7 +48,7 @@ impl Probe {
         let failure = program.last_words();
         Self::parse(&answer).map_err(|reason| {
             let reason = if failure.is_empty() { reason } else { failure };
-            CameraError::Video { name: redacted(name), reason }
+            CameraError::Video { name: input.address.shown().to_owned(), reason }
         })
     }
 

@@ -1,7 +1,7 @@
 //! A child process that writes to a pipe: reading it without getting stuck on it, and getting rid of it.
 
 use std::collections::VecDeque;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::address::{redacted, without_secrets};
+use super::address::Address;
 use crate::camera::{CameraError, SLICE, Stop};
 
 /// Of what a program says on its error output, so much of the end is kept.
@@ -17,7 +17,7 @@ const KEPT: usize = 2048;
 
 /// A child process whose output is read and whose last words are kept. It is killed and reaped when dropped.
 pub struct Program {
-    source: String,
+    address: Address,
     child: Child,
     output: ChildStdout,
     /// `None` when it has ended.
@@ -26,27 +26,38 @@ pub struct Program {
 }
 
 impl Program {
-    pub fn spawn(source: &str, mut command: Command) -> Result<Self, CameraError> {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    /// Starts it on what is at `address`, with `script` to read.
+    pub fn spawn(
+        address: &Address,
+        mut command: Command,
+        script: Option<String>,
+    ) -> Result<Self, CameraError> {
+        let name = address.shown();
+        let input = if script.is_some() { Stdio::piped() } else { Stdio::null() };
+        command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
         // A Ctrl-C at the terminal is the daemon's to answer.
         command.process_group(0);
         let mut child = command.spawn().map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => CameraError::Program {
-                name: redacted(source),
+                name: name.to_owned(),
                 program: command.get_program().to_string_lossy().into_owned(),
             },
-            _ => CameraError::Io { name: redacted(source), error },
+            _ => CameraError::Io { name: name.to_owned(), error },
         })?;
-        let (Some(output), errors) = (child.stdout.take(), child.stderr.take()) else {
-            return Err(CameraError::Video {
-                name: redacted(source),
-                reason: "no pipe to the program".into(),
-            });
+        let (input, output, errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let Some(output) = output else {
+            let reason = "no pipe to the program".into();
+            return Err(CameraError::Video { name: name.to_owned(), reason });
         };
         // A larger pipe means fewer turns between the processes; the kernel may refuse.
         #[cfg(target_os = "linux")]
         let _ = rustix::pipe::fcntl_setpipe_size(&output, 1 << 20);
-        Ok(Self { source: source.into(), child, output, errors, words: VecDeque::new() })
+        let program = Self { address: address.clone(), child, output, errors, words: VecDeque::new() };
+        if let (Some(mut input), Some(script)) = (input, script) {
+            // It fits into the pipe: nobody waits. A program that ended before it read it says why itself.
+            let _ = input.write_all(script.as_bytes());
+        }
+        Ok(program)
     }
 
     /// Waits until there is output, and reads once; 0 is its end. Takes up error output on the way.
@@ -70,7 +81,7 @@ impl Program {
                 }
             }
             if start.elapsed() > timeout {
-                return Err(CameraError::Stalled { name: redacted(&self.source), after: timeout });
+                return Err(CameraError::Stalled { name: self.address.shown().to_owned(), after: timeout });
             }
         }
     }
@@ -84,7 +95,7 @@ impl Program {
             }
         }
         let words = String::from_utf8_lossy(self.words.make_contiguous()).into_owned();
-        let words = without_secrets(&self.source, &words);
+        let words = self.address.without_secrets(&words);
         let lines: Vec<&str> = words.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         lines[lines.len().saturating_sub(3)..].join("; ")
     }
@@ -121,7 +132,7 @@ impl Program {
     }
 
     fn io(&self, error: std::io::Error) -> CameraError {
-        CameraError::Io { name: redacted(&self.source), error }
+        CameraError::Io { name: self.address.shown().to_owned(), error }
     }
 }
 
@@ -140,16 +151,31 @@ mod tests {
     fn shell(script: &str) -> Program {
         let mut command = Command::new("sh");
         command.args(["-c", script]);
-        Program::spawn("rtsp://me:secret@host/", command).unwrap()
+        Program::spawn(&Address::new("rtsp://me:secret@host/"), command, None).unwrap()
     }
 
     #[test]
     fn a_missing_program_is_named_with_the_remedy() {
-        let error = Program::spawn("a.mp4", Command::new("no-such-ffmpeg")).err().unwrap().to_string();
+        let error = Program::spawn(&Address::new("a.mp4"), Command::new("no-such-ffmpeg"), None)
+            .err()
+            .unwrap()
+            .to_string();
         assert!(
             error.contains("a.mp4") && error.contains("no-such-ffmpeg") && error.contains("install"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_script_is_read_from_the_standard_input() {
+        let mut command = Command::new("cat");
+        command.arg("-");
+        let script = Some("words".to_owned());
+        let mut program = Program::spawn(&Address::new("rtsp://host/"), command, script).unwrap();
+        let mut bytes = [0; 8];
+        let mut read = || program.read(&Stop::new(), Duration::from_secs(60), |pipe| pipe.read(&mut bytes));
+        assert_eq!((read().unwrap(), read().unwrap()), (5, 0));
+        assert_eq!(&bytes[..5], b"words");
     }
 
     #[test]

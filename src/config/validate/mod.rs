@@ -1,5 +1,7 @@
 //! What a configuration must be beyond its types: names, ranges, and what refers to what.
 
+mod camera;
+mod secret;
 mod transport;
 mod words;
 
@@ -10,16 +12,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::report::Report;
-use super::{BrokerKind, Camera, Config, Heads, KeyPath, Mqtt, Span, polygon};
-
-const HOW_TO_WRITE_A_CAMERA: &str = "there is no camera; add one:\n  [[camera]]\n  name = \"gate\"\n  source = \
-                                     \"/dev/video0\"";
+use super::{BrokerKind, Config, Heads, KeyPath, Mqtt, Span};
 
 /// Reports everything that is wrong with `config` in itself.
 pub(super) fn config(config: &Config, report: &mut Report) {
     let root = KeyPath::default();
     slug(report, &root.key("node").key("name"), &config.node.name);
-    cameras(config, report);
+    camera::cameras(config, report);
     words::actions(config, report);
     words::phrases(config, report);
     analysis(config, report);
@@ -29,63 +28,12 @@ pub(super) fn config(config: &Config, report: &mut Report) {
 
 /// Reports files that `config` names and that are not there.
 pub(super) fn files(config: &Config, report: &mut Report) {
-    transport::files(&config.mqtt, report);
-}
-
-fn cameras(config: &Config, report: &mut Report) {
-    let path = KeyPath::default().key("camera");
-    if config.cameras.is_empty() {
-        report.error(&path, HOW_TO_WRITE_A_CAMERA);
-    }
-    unique(report, config.cameras.iter().map(|c| c.name.as_str()), |i| path.index(i).key("name"));
     for (i, camera) in config.cameras.iter().enumerate() {
-        self::camera(camera, &path.index(i), report);
+        let path = KeyPath::default().key("camera").index(i).key("password_file");
+        let remedy = "write the password into it, readable for watchword's user alone";
+        secret::file(report, &path, camera.password_file.as_ref(), remedy, true);
     }
-}
-
-fn camera(camera: &Camera, path: &KeyPath, report: &mut Report) {
-    slug(report, &path.key("name"), &camera.name);
-    if camera.source.trim().is_empty() {
-        let message = "no source; give /dev/video0, an rtsp:// address, a video file or a folder of JPEGs";
-        report.error(&path.key("source"), message);
-    }
-    if let Some([width, height]) = camera.size
-        && !((1..=16_384).contains(&width) && (1..=16_384).contains(&height))
-    {
-        let message = format!(
-            "{width}×{height} is no picture; give width and height in pixels, such as [640, 480], or leave it out"
-        );
-        report.error(&path.key("size"), message);
-    }
-    for (key, fps) in [("fps", camera.fps), ("analysis_fps", camera.analysis_fps)] {
-        if let Some(fps) = fps
-            && !(fps > 0.0 && fps <= 1000.0)
-        {
-            let message = format!(
-                "{fps} is not a rate; give frames a second above 0 and at most 1000, or leave it out"
-            );
-            report.error(&path.key(key), message);
-        }
-    }
-    span(report, &path.key("stall_timeout"), camera.stall_timeout, 0.5..=3600.0);
-    if camera.source.contains("://") {
-        let for_devices = "is for devices such as /dev/video0 and does nothing here; leave it out";
-        if camera.format.is_some() {
-            report.warning(&path.key("format"), for_devices);
-        }
-        if !camera.controls.is_empty() {
-            report.warning(&path.key("controls"), for_devices);
-        }
-    }
-    let zones = path.key("zone");
-    unique(report, camera.zones.iter().map(|z| z.name.as_str()), |i| zones.index(i).key("name"));
-    for (i, zone) in camera.zones.iter().enumerate() {
-        let path = zones.index(i);
-        slug(report, &path.key("name"), &zone.name);
-        if let Err(fault) = polygon::check(&zone.polygon) {
-            report.error(&path.key("polygon"), fault.to_string());
-        }
-    }
+    transport::files(&config.mqtt, report);
 }
 
 fn analysis(config: &Config, report: &mut Report) {

@@ -1,10 +1,9 @@
 //! How MQTT travels: what goes together, what gives a secret away, and whether the files are there.
 
-use std::path::Path;
-
 use super::is_loopback;
+use super::secret::file;
 use crate::config::report::Report;
-use crate::config::{BrokerKind, FileRef, FileRefError, KeyPath, Mqtt, Tls, Transport};
+use crate::config::{BrokerKind, KeyPath, Mqtt, Tls, Transport};
 
 /// What is wrong with the way to the broker in itself.
 pub(super) fn transport(mqtt: &Mqtt, path: &KeyPath, report: &mut Report) {
@@ -84,35 +83,4 @@ pub(super) fn files(mqtt: &Mqtt, report: &mut Report) {
     ] {
         file(report, &tls.key(key), named.as_ref(), remedy, is_secret);
     }
-}
-
-fn file(report: &mut Report, path: &KeyPath, named: Option<&FileRef>, remedy: &str, is_secret: bool) {
-    let Some(named) = named else { return };
-    let file = match named.path() {
-        Ok(file) => file,
-        // Whoever checks a configuration by hand has no credentials; the service will.
-        Err(error @ FileRefError::NoCredentials(_)) => {
-            return report.warning(path, format!("not checked: {error}"));
-        }
-        Err(error) => return report.error(path, error.to_string()),
-    };
-    if let Err(error) = std::fs::read(&file) {
-        return report.error(path, format!("cannot read {}: {error}; {remedy}", file.display()));
-    }
-    if is_secret && is_open(&file) {
-        let message = format!("everybody on this box can read {0}; chmod o-rwx {0}", file.display());
-        report.warning(path, message);
-    }
-}
-
-/// Whether users who neither own the file nor belong to its group can read it.
-#[cfg(unix)]
-fn is_open(file: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::metadata(file).is_ok_and(|data| data.permissions().mode() & 0o004 != 0)
-}
-
-#[cfg(not(unix))]
-fn is_open(_: &Path) -> bool {
-    false
 }
