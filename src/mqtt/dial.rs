@@ -14,8 +14,9 @@ use super::tls;
 use super::topic::Topics;
 use crate::config::{self, Transport};
 
-/// Broker to us: acknowledgements only.
-const MAX_INCOMING: usize = 64 * 1024;
+/// Broker to us: acknowledgements and commands. A larger packet ends the connection, which is made again; so this is far
+/// above what is obeyed.
+const MAX_INCOMING: usize = 1024 * 1024;
 /// Us to broker: more than any payload of ours; `rumqttc` would end the connection over a larger one.
 const MAX_OUTGOING: usize = 16 * 1024 * 1024;
 

@@ -4,7 +4,8 @@
 //! caller wait: a [`Publisher`] only puts messages into bounded memory, and a thread of its own talks to the broker.
 //!
 //! The way of a message: [`Publisher`] → outbox (bounded, counts what it drops) → session (one connection) → broker.
-//! Events stay in the outbox until the broker has acknowledged exactly them.
+//! Events stay in the outbox until the broker has acknowledged exactly them. What others publish comes back the other
+//! way: session → listeners → whoever asked by [`Publisher::listen`].
 
 mod broker;
 mod client;
@@ -12,12 +13,14 @@ mod credentials;
 mod dial;
 mod fault;
 mod levels;
+mod listeners;
 mod outbox;
 mod payload;
 mod presence;
 mod publisher;
 mod queue;
 mod session;
+mod standing;
 mod stats;
 mod tls;
 mod topic;
@@ -25,6 +28,7 @@ mod topic;
 pub use broker::{Broker, BrokerError};
 pub use client::{Mqtt, MqttError, Reconnect};
 pub use credentials::CredentialsError;
+pub use listeners::Incoming;
 pub use outbox::Counters;
 pub use payload::{Origin, TrackScores, event_json};
 pub use publisher::Publisher;

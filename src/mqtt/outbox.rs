@@ -10,9 +10,11 @@ use serde::Serialize;
 use tokio::sync::Notify;
 
 use super::levels::Levels;
+use super::listeners::Listeners;
 use super::payload::Origin;
 use super::presence::Presence;
 use super::queue::EventQueue;
+use super::standing::Documents;
 use super::topic::Topics;
 use crate::clock::Clock;
 use crate::event::Change;
@@ -38,16 +40,17 @@ pub struct Counters {
     pub dropped_detections: u64,
 }
 
-/// The outbox, the bell that says something was put in, and the clock.
+/// The outbox, the bell that says something was put in, who listens, and the clock.
 pub(super) struct Shared {
     outbox: Mutex<Outbox>,
     pub bell: Notify,
+    pub listeners: Listeners,
     pub clock: Arc<dyn Clock>,
 }
 
 impl Shared {
     pub fn new(outbox: Outbox, clock: Arc<dyn Clock>) -> Self {
-        Self { outbox: Mutex::new(outbox), bell: Notify::new(), clock }
+        Self { outbox: Mutex::new(outbox), bell: Notify::new(), listeners: Listeners::default(), clock }
     }
 
     /// The outbox. A panic elsewhere leaves it as usable as before: no method leaves it half changed.
@@ -62,6 +65,7 @@ pub(super) struct Outbox {
     pub origin: Origin,
     pub levels: Levels,
     pub presence: Presence,
+    pub documents: Documents,
     events: EventQueue,
     detections: VecDeque<Message>,
     stats: Option<Vec<u8>>,
@@ -81,7 +85,7 @@ pub(super) struct Message {
 /// What a message is, which decides how it is published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Retained, at least once: availability and states.
+    /// Retained, at least once: availability, states, documents.
     Standing,
     /// Not retained, at least once; the number is what the outbox wants back.
     Event(u64),
@@ -117,6 +121,7 @@ impl Outbox {
             origin,
             levels: Levels::default(),
             presence: Presence::default(),
+            documents: Documents::default(),
             events: EventQueue::new(capacity),
             detections: VecDeque::with_capacity(DETECTIONS),
             stats: None,
@@ -156,6 +161,7 @@ impl Outbox {
         self.connected = true;
         self.levels.rewind();
         self.presence.rewind();
+        self.documents.rewind();
         self.events.rewind();
     }
 
@@ -179,6 +185,10 @@ impl Outbox {
             if let Some(level) = self.levels.tell_next() {
                 let payload = if level.is_on() { "ON" } else { "OFF" }.into();
                 let topic = self.topics.state(&level.camera, &level.action);
+                return Some(Message { topic, payload, kind: Kind::Standing });
+            }
+            if let Some((topic, payload)) = self.documents.tell_next() {
+                let (topic, payload) = (topic.to_owned(), payload.to_vec());
                 return Some(Message { topic, payload, kind: Kind::Standing });
             }
             if let Some((number, payload)) = self.events.send_next() {
@@ -210,7 +220,7 @@ impl Outbox {
 
     /// Whether there is nothing to hand over and no event unacknowledged.
     pub fn is_empty(&self) -> bool {
-        let told = self.levels.is_told() && self.presence.is_told();
+        let told = self.levels.is_told() && self.presence.is_told() && self.documents.is_told();
         told && self.events.len() == 0 && self.stats.is_none() && self.detections.is_empty()
     }
 

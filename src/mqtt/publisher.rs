@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::listeners::Incoming;
 use super::outbox::{Counters, Shared};
 use super::payload::{TrackScores, detections_json, event_json, to_json};
 use super::stats::{Stats, stats_json};
@@ -29,6 +30,27 @@ impl Publisher {
     pub fn camera(&self, camera: &str, online: bool) {
         self.0.outbox().presence.set(camera, online);
         self.0.bell.notify_one();
+    }
+
+    /// Puts a document onto a topic, where it stands until it is replaced: retained, and told again to every connection.
+    /// An empty one takes away what stood there.
+    pub fn stand(&self, topic: &str, payload: Vec<u8>) {
+        self.0.outbox().documents.set(topic, payload);
+        self.0.bell.notify_one();
+    }
+
+    /// Has `handler` called for whatever others publish on topics that fit `filter` (levels may be `+`), in place of
+    /// who listened to that filter before. It is called on the connection's thread: it must neither block nor take
+    /// long. `false` if there are too many listeners.
+    pub fn listen(&self, filter: &str, handler: impl Fn(Incoming) + Send + Sync + 'static) -> bool {
+        let listens = self.0.listeners.listen(filter, Arc::new(handler));
+        self.0.bell.notify_one();
+        listens
+    }
+
+    /// Has nobody called for `filter` any more.
+    pub fn ignore(&self, filter: &str) {
+        self.0.listeners.ignore(filter);
     }
 
     /// Events from now on name this vocabulary.

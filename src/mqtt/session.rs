@@ -16,14 +16,15 @@ use tokio::select;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::listeners::{self, Incoming};
 use super::outbox::{Kind, Message, Room, Shared};
 
 /// Messages that the broker may leave unacknowledged. Small, since each may be repeated after a reconnect.
 const WINDOW: usize = 20;
 /// Messages without acknowledgement handed over but not yet written to the socket.
 const UNWRITTEN: usize = 8;
-/// Never full: what we hand over is bounded by the two above and two parting words.
-const CHANNEL: usize = WINDOW + UNWRITTEN + 4;
+/// Never full: what we hand over is bounded by the two above, the subscriptions and two parting words.
+const CHANNEL: usize = WINDOW + UNWRITTEN + listeners::MOST + 4;
 /// Twice our window, so that `rumqttc` never stops taking messages: its limit also holds up those without
 /// acknowledgement, and a broker that acknowledges out of order would block a packet id that comes round again.
 pub(super) const PACKET_IDS: u16 = 2 * WINDOW as u16;
@@ -71,7 +72,7 @@ pub(super) async fn run(
     let connected = Instant::now();
     on_connected();
     let _connected = Connected::new(shared);
-    let mut delivery = Delivery { client, shared, flight: Flight::default(), parting: Parting::No };
+    let mut delivery = Delivery::new(client, shared);
     let error = match delivery.hand_over(delivery.availability("online")) {
         Err(error) => error.to_string(),
         Ok(()) => loop {
@@ -136,10 +137,16 @@ struct Delivery<'a> {
     client: AsyncClient,
     shared: &'a Shared,
     flight: Flight,
+    /// Filters of this connection.
+    subscribed: Vec<String>,
     parting: Parting,
 }
 
-impl Delivery<'_> {
+impl<'a> Delivery<'a> {
+    fn new(client: AsyncClient, shared: &'a Shared) -> Self {
+        Self { client, shared, flight: Flight::default(), subscribed: Vec::new(), parting: Parting::No }
+    }
+
     fn availability(&self, word: &str) -> Message {
         let topic = self.shared.outbox().topics.availability();
         Message { topic, payload: word.into(), kind: Kind::Standing }
@@ -147,6 +154,12 @@ impl Delivery<'_> {
 
     /// Hands over what there is and fits; when all is delivered and we are closing, says good-bye step by step.
     fn fill(&mut self, closing: bool) -> Result<(), ClientError> {
+        while self.subscribed.len() < listeners::MOST
+            && let Some(filter) = self.shared.listeners.next(&self.subscribed)
+        {
+            self.client.try_subscribe(&filter, QoS::AtLeastOnce)?;
+            self.subscribed.push(filter);
+        }
         while self.parting == Parting::No {
             let Some(message) = self.shared.outbox().next(self.flight.room()) else { break };
             self.hand_over(message)?;
@@ -185,6 +198,11 @@ impl Delivery<'_> {
                     self.shared.outbox().acknowledge(kind);
                 }
             }
+            Event::Incoming(Packet::Publish(publish)) => self.shared.listeners.tell(&Incoming {
+                topic: publish.topic.clone(),
+                payload: publish.payload.to_vec(),
+                retained: publish.retain,
+            }),
             Event::Outgoing(Outgoing::Disconnect) => return true,
             _ => {}
         }
