@@ -13,7 +13,7 @@ mod stop;
 #[cfg(test)]
 mod tests;
 #[cfg(target_os = "linux")]
-mod v4l2;
+pub mod v4l2;
 
 pub use images::{avi_bytes, read_picture};
 pub use paced::Paced;

@@ -1,197 +1,317 @@
-//! Cameras of the kernel: Video4Linux 2, single-planar, memory-mapped streaming.
+//! Cameras of the kernel: Video4Linux 2, single- and multi-planar, streaming through mapped memory.
 //!
-//! Which of a device's formats is taken is decided in [`offer`], apart from any device.
+//! [`Device`] is the source. What it asks of a driver is the trait [`driver::Driver`], whose one implementor that is no
+//! test's is the device node in [`sys`]. Which of a device's formats is taken is decided in [`offer`], how its pixels
+//! are read in [`format`], what its controls are set to in [`controls`]; none of them knows a device.
+//!
+//! A driver's buffer is held only while it is copied, and queued again before the frame is handed out. Whatever breaks
+//! ends the stream with an error, and the source is to be opened again; a frame that is damaged is passed over and
+//! counted, until there are only such.
 
+mod abi;
+mod controls;
+mod driver;
+#[cfg(test)]
+mod fake;
+mod find;
+mod format;
 mod offer;
+mod sys;
+#[cfg(test)]
+mod tests;
+
+pub use driver::{ControlKind, FourCc, Identity};
+pub use find::{ControlReport, Found, Inspection, devices, inspect};
+pub use offer::{Bounds, FormatOffer, SizeOffer};
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use v4l::buffer::{Flags, Metadata, Type};
-use v4l::format::{Colorspace, Quantization};
-use v4l::io::mmap::Stream;
-use v4l::io::traits::{CaptureStream, Stream as _};
-use v4l::video::Capture;
-use v4l::video::capture::Parameters;
-use v4l::{Format, FourCC, Fraction};
 
-use super::{CameraError, MAX_PIXELS, MAX_SIDE, SLICE, Source, SourceInfo, Stop, jpeg};
+use super::{CameraError, MAX_PIXELS, MAX_SIDE, SLICE, Source, SourceInfo, Stop};
 use crate::clock::{Clock, FrameTime};
 use crate::config;
-use crate::frame::{Colour, Frame, Picture, PixelFormat, Plane};
-use offer::{FORMATS, Known, Pixels, choose, listed, offers, rate};
+use crate::frame::Frame;
+use driver::{
+    BUF_FLAG_ERROR, BUF_FLAG_TIMESTAMP_COPY, BUF_FLAG_TIMESTAMP_MASK, BUF_FLAG_TIMESTAMP_MONOTONIC,
+    BUF_FLAG_TSTAMP_SRC_SOE, Driver, Filled, Interval,
+};
+use format::{FORMATS, Known, Layout};
+use offer::{alternatives, choose, listed, offers};
+use sys::Node;
 
 /// Buffers asked of the driver: one is being read, the others are being filled.
 const BUFFERS: u32 = 4;
-/// A camera that is silent for so long has failed.
-const STALLED: Duration = Duration::from_secs(5);
-/// The colours of YUV, from what the driver says or what the kernel's documentation makes of its silence.
-fn colour(format: &Format) -> Colour {
-    Colour {
-        bt709: matches!(format.colorspace, Colorspace::Rec709),
-        full_range: match format.quantization {
-            Quantization::FullRange => true,
-            Quantization::LimitedRange => false,
-            Quantization::Default => matches!(format.colorspace, Colorspace::JPEG),
-        },
-    }
+/// A frame that is older than this when it arrives was dated by another clock.
+const OLDEST: Duration = Duration::from_secs(60);
+/// A driver that announces a frame and then has none is asked again after this.
+const RETRY: Duration = Duration::from_millis(5);
+
+/// What dates a driver's frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimestampClock {
+    /// The kernel's `CLOCK_MONOTONIC`, at the end of the frame.
+    Monotonic,
+    /// The same, at the start of the exposure.
+    MonotonicStartOfExposure,
+    /// Whoever feeds the driver; the frames' arrival is taken instead.
+    Copied,
+    /// Nobody knows; the frames' arrival is taken instead.
+    Unknown,
 }
 
 /// A streaming camera.
-pub(super) struct Device {
+pub struct Device<D = Node> {
     info: SourceInfo,
     name: String,
-    device: v4l::Device,
-    stream: Stream<'static>,
-    format: Format,
-    pixels: Pixels,
+    driver: D,
+    layout: Layout,
     clock: Arc<dyn Clock>,
     stop: Stop,
+    stall_timeout: Duration,
+    /// How many buffers there are, and which of them are to be queued.
+    buffers: usize,
+    home: Vec<u32>,
     /// The driver's 32-bit count and this source's, of the last frame.
     last: Option<(u32, u64)>,
-    bad: u64,
+    /// When the last good frame was captured.
+    dated: Option<Duration>,
+    timestamps: Option<TimestampClock>,
+    /// Frames whose time was not believed.
+    misdated: u64,
+    corrupted: u64,
+    /// When the last good frame came, or the stream began.
+    good: Duration,
 }
 
 impl Device {
+    /// Opens the device that the configuration names, which may be a link, and starts it.
     pub fn open(camera: &config::Camera, clock: Arc<dyn Clock>, stop: Stop) -> Result<Self, CameraError> {
-        Self::open_in(&FORMATS, camera, clock, stop)
+        let node =
+            Node::open(Path::new(&camera.source)).map_err(|error| refused(&camera.source, "open", &error))?;
+        Self::start(node, &known_as(camera.format), camera, clock, stop)
     }
+}
 
-    /// Opens it in the best of `formats`.
-    fn open_in(
+impl<D: Driver> Device<D> {
+    /// Starts it in the best of `formats`.
+    fn start(
+        mut driver: D,
         formats: &[Known],
         camera: &config::Camera,
         clock: Arc<dyn Clock>,
         stop: Stop,
     ) -> Result<Self, CameraError> {
         let name = camera.source.clone();
-        let fail = |what: &str, error: io::Error| CameraError::Device {
-            name: name.clone(),
-            reason: match error.raw_os_error() {
-                Some(code) if code == Errno::BUSY.raw_os_error() => {
-                    format!("{what}: another program is using it")
-                }
-                Some(code) if code == Errno::NOTTY.raw_os_error() => {
-                    format!("{what}: it is no capture device with one plane")
-                }
-                Some(code) if code == Errno::INVAL.raw_os_error() => {
-                    format!("{what}: refused; is it a capture device with one plane?")
-                }
-                Some(code) if code == Errno::ACCESS.raw_os_error() => {
-                    format!("{what}: {error}; is the user in the group `video`?")
-                }
-                _ => format!("{what}: {error}"),
-            },
+        let fail = |what: &str, error: io::Error| refused(&name, what, &error);
+        let size = match camera.size {
+            Some(size) => size,
+            None => driver.format().map(|now| [now.width, now.height]).map_err(|e| fail("format", e))?,
         };
-        let device = v4l::Device::with_path(&name).map_err(|error| fail("open", error))?;
-        let caps = device.query_caps().map_err(|error| fail("query", error))?;
-        let current = device.format().map_err(|error| fail("format", error))?;
-        let size = camera.size.unwrap_or([current.width, current.height]);
-        let offers = offers(&device, size).map_err(|error| fail("formats", error))?;
+        let offers = offers(&driver, size).map_err(|error| fail("formats", error))?;
         let mismatch =
             |reason: String| CameraError::Format { name: name.clone(), reason, offers: listed(&offers) };
         let [width, height] = size;
-        let (offer, pixels) = choose(formats, &offers, size, camera.fps).ok_or_else(|| {
-            mismatch(format!("{width}x{height} in a format that is understood is not offered"))
+        let (offer, known) = choose(formats, &offers, size, camera.fps).ok_or_else(|| {
+            let wanted = camera.format.map_or("a format that is understood".into(), |f| f.to_string());
+            mismatch(format!("{width}x{height} in {wanted} is not offered"))
         })?;
 
-        let asked = Format::new(width, height, FourCC::new(&offer.format));
-        let format = device.set_format(&asked).map_err(|error| fail("set format", error))?;
-        if (format.width, format.height, format.fourcc) != (width, height, asked.fourcc) {
-            let (w, h, fourcc) = (format.width, format.height, format.fourcc);
-            return Err(mismatch(format!("asked for {offer}, the driver made it {fourcc} {w}x{h}")));
+        let format = driver.set_format(known.code, width, height).map_err(|e| fail("set format", e))?;
+        if (format.width, format.height, format.format) != (width, height, known.code) {
+            let (w, h, code) = (format.width, format.height, format.format);
+            return Err(mismatch(format!("asked for {offer}, the driver made it {code} {w}x{h}")));
         }
         let (w, h) = (width as usize, height as usize);
         if w == 0 || h == 0 || w > MAX_SIDE || h > MAX_SIDE || w * h > MAX_PIXELS {
             return Err(mismatch(format!("{width}x{height} pixels are out of bounds")));
         }
-        if let Some(fps) = camera.fps {
-            let interval = Fraction::new(1000, (fps * 1000.0).round() as u32);
+        let layout = Layout::new(known.pixels, &format).map_err(&mismatch)?;
+        if let Some(fps) = camera.fps
+            && let Err(error) = driver.set_interval(Interval::of_rate(fps))
+        {
             // Some drivers have one rate and refuse to be told.
-            if let Err(error) = device.set_params(&Parameters::new(interval)) {
-                tracing::debug!(source = name, %error, "the driver does not take a frame rate");
-            }
+            tracing::debug!(source = name, %error, "the driver does not take a frame rate");
         }
-        let fps = device.params().ok().and_then(|params| rate(params.interval)).or(offer.fps);
-
-        let mut stream =
-            Stream::with_buffers(&device, Type::VideoCapture, BUFFERS).map_err(|e| fail("buffers", e))?;
-        // `Stream::next` queues the buffer it gave out last and waits for another. It starts with the first one
-        // counted as given out, so the others are queued here; the driver may have made fewer or more than asked.
-        let queued = (1..).take_while(|index| stream.queue(*index).is_ok()).count();
-        if queued == 0 {
-            return Err(fail("queue", io::Error::other("the driver has too few buffers")));
+        let fps = driver.interval().ok().and_then(Interval::rate).or(offer.fps);
+        for reason in controls::apply(&mut driver, &camera.controls) {
+            tracing::warn!(source = name, reason, "a control could not be set; the camera runs without it");
         }
-        stream.start().map_err(|error| fail("start", error))?;
 
+        let buffers = driver.make_buffers(BUFFERS).map_err(|error| fail("buffers", error))?;
         let rate = fps.map_or(String::new(), |fps| format!(", {fps:.3} frames/s"));
-        let info = SourceInfo {
-            description: format!("{name}, {}, {} {width}x{height}{rate}", caps.card, format.fourcc),
-            width: w,
-            height: h,
-            fps,
-            frames: None,
-            live: true,
+        let identity = driver.identity();
+        let description = format!("{name}, {}, {} {width}x{height}{rate}", identity.card, known.code);
+        let info = SourceInfo { description, width: w, height: h, fps, frames: None, live: true };
+        let good = clock.monotonic();
+        let mut device = Self {
+            info,
+            layout,
+            clock,
+            stop,
+            stall_timeout: camera.stall_timeout.into(),
+            buffers: buffers as usize,
+            home: (0..buffers).rev().collect(),
+            last: None,
+            dated: None,
+            timestamps: None,
+            misdated: 0,
+            corrupted: 0,
+            good,
+            name,
+            driver,
         };
-        Ok(Self { info, name, device, stream, format, pixels, clock, stop, last: None, bad: 0 })
+        device.queue()?;
+        device.driver.start().map_err(|error| device.fail("start", &error))?;
+        let (source, driver) = (&device.name, &device.driver.identity().driver);
+        tracing::info!(source, driver, taken = %offer, other = alternatives(&offers, &offer), "camera format");
+        Ok(device)
     }
 
-    fn fail(&self, error: &io::Error) -> CameraError {
-        CameraError::Device { name: self.name.clone(), reason: error.to_string() }
+    /// What dates the frames; `None` before the first one.
+    pub fn timestamps(&self) -> Option<TimestampClock> {
+        self.timestamps
     }
 
-    /// Waits until the driver has a frame, so that taking it does not block.
-    fn wait(&self) -> Result<(), CameraError> {
-        let handle = self.device.handle();
+    fn fail(&self, what: &str, error: &io::Error) -> CameraError {
+        refused(&self.name, what, error)
+    }
+
+    /// Queues the buffers that are here. One that the driver refuses is tried again at the next frame.
+    fn queue(&mut self) -> Result<(), CameraError> {
+        while let Some(&index) = self.home.last() {
+            let Err(error) = self.driver.queue(index) else {
+                self.home.pop();
+                continue;
+            };
+            if self.home.len() == self.buffers {
+                return Err(self.fail("queue", &error));
+            }
+            tracing::warn!(source = self.name, index, %error, "the driver refuses a buffer; it is offered again");
+            break;
+        }
+        Ok(())
+    }
+
+    /// Waits for the next buffer.
+    fn dequeue(&mut self) -> Result<Filled, CameraError> {
         let start = self.clock.monotonic();
         loop {
             self.stop.check()?;
-            // In milliseconds; POLLIN.
-            match handle.poll(1, SLICE.as_millis() as i32) {
-                Ok(0) => {}
-                Ok(_) => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.fail(&error)),
+            let ready = self.driver.wait(SLICE).map_err(|error| self.fail("wait", &error))?;
+            if ready.event && self.driver.changed().map_err(|error| self.fail("event", &error))? {
+                let reason = "the picture's size or format was changed from elsewhere".into();
+                return Err(CameraError::Device { name: self.name.clone(), reason });
             }
-            if self.clock.monotonic().saturating_sub(start) > STALLED {
-                return Err(CameraError::Stalled { name: self.name.clone(), after: STALLED });
+            if ready.frame || ready.failed {
+                match self.driver.dequeue() {
+                    Ok(filled) => return Ok(filled),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock && !ready.failed => {
+                        std::thread::sleep(RETRY);
+                    }
+                    Err(error) => return Err(self.fail("frame", &error)),
+                }
+            }
+            if self.clock.monotonic().saturating_sub(start) > self.stall_timeout {
+                return Err(CameraError::Stalled { name: self.name.clone(), after: self.stall_timeout });
             }
         }
     }
+
+    /// The number of a frame, damaged or not.
+    fn number(&mut self, filled: &Filled) -> u64 {
+        let number = self.last.map_or(0, |(driver, number)| {
+            // A count that stands still or goes back is no count.
+            let passed = filled.sequence.wrapping_sub(driver);
+            number + if (1..=u32::MAX / 2).contains(&passed) { u64::from(passed) } else { 1 }
+        });
+        self.last = Some((filled.sequence, number));
+        number
+    }
+
+    /// When a frame was captured, by the driver if that can be.
+    fn date(&mut self, filled: &Filled) -> FrameTime {
+        let now = self.clock.now();
+        let clock = match filled.flags & BUF_FLAG_TIMESTAMP_MASK {
+            BUF_FLAG_TIMESTAMP_MONOTONIC if filled.flags & BUF_FLAG_TSTAMP_SRC_SOE != 0 => {
+                TimestampClock::MonotonicStartOfExposure
+            }
+            BUF_FLAG_TIMESTAMP_MONOTONIC => TimestampClock::Monotonic,
+            BUF_FLAG_TIMESTAMP_COPY => TimestampClock::Copied,
+            _ => TimestampClock::Unknown,
+        };
+        self.timestamps = Some(clock);
+        let ours = matches!(clock, TimestampClock::Monotonic | TimestampClock::MonotonicStartOfExposure);
+        // Times that leap, run backwards or lie ahead are the driver's mistake; a frame's arrival never is.
+        let believed = filled.timestamp.filter(|time| {
+            let is_past = now.monotonic.checked_sub(*time).is_some_and(|age| age < OLDEST);
+            ours && is_past && self.dated.is_none_or(|before| before < *time)
+        });
+        if ours && believed.is_none() {
+            self.misdated += 1;
+            if self.misdated.is_power_of_two() {
+                let (source, said) = (&self.name, filled.timestamp);
+                tracing::warn!(
+                    source,
+                    ?said,
+                    frames = self.misdated,
+                    "the driver's time cannot be; the arrival is taken"
+                );
+            }
+        }
+        let time = match believed {
+            Some(monotonic) => {
+                let age = now.monotonic.saturating_sub(monotonic);
+                FrameTime { monotonic, utc: now.utc.saturating_sub(age).unwrap_or(now.utc) }
+            }
+            None => now,
+        };
+        self.dated = Some(time.monotonic);
+        time
+    }
+
+    /// Counts a frame that cannot be used; an error if there have been no others for too long.
+    fn pass_over(&mut self, reason: String) -> Result<(), CameraError> {
+        self.corrupted += 1;
+        if self.clock.monotonic().saturating_sub(self.good) > self.stall_timeout {
+            let reason = format!("nothing but damaged frames for {:?}, lately {reason}", self.stall_timeout);
+            return Err(CameraError::Device { name: self.name.clone(), reason });
+        }
+        if self.corrupted.is_power_of_two() {
+            tracing::warn!(
+                source = self.name,
+                reason,
+                corrupted = self.corrupted,
+                "damaged frame passed over"
+            );
+        }
+        Ok(())
+    }
 }
 
-impl Source for Device {
+impl<D: Driver> Source for Device<D> {
     fn read(&mut self, frame: &mut Frame) -> Result<bool, CameraError> {
         loop {
-            self.wait()?;
-            let (bytes, meta) = match self.stream.next() {
-                Ok(next) => next,
-                Err(error) => {
-                    return Err(CameraError::Device { name: self.name.clone(), reason: error.to_string() });
-                }
-            };
-            let used = bytes.get(..meta.bytesused as usize).unwrap_or(bytes);
-            let result = if meta.flags.contains(Flags::ERROR) {
+            let filled = self.dequeue()?;
+            let result = if filled.flags & BUF_FLAG_ERROR != 0 {
                 Err("the driver marks it as damaged".into())
             } else {
-                fill(&mut frame.picture, used, self.pixels, &self.format)
+                self.layout.fill(&mut frame.picture, |plane| self.driver.data(&filled, plane))
             };
-            frame.sequence = match self.last {
-                Some((driver, count)) => count + u64::from(meta.sequence.wrapping_sub(driver)),
-                None => 0,
-            };
-            self.last = Some((meta.sequence, frame.sequence));
-            frame.time = captured(meta, self.clock.now());
+            self.home.push(filled.index);
+            self.queue()?;
+            let number = self.number(&filled);
             match result {
-                Ok(()) => return Ok(true),
-                Err(reason) => {
-                    self.bad += 1;
-                    if self.bad.is_power_of_two() {
-                        tracing::warn!(source = self.name, reason, bad = self.bad, "frame skipped");
-                    }
+                Ok(()) => {
+                    (frame.sequence, frame.time) = (number, self.date(&filled));
+                    self.good = self.clock.monotonic();
+                    return Ok(true);
                 }
+                Err(reason) => self.pass_over(reason)?,
             }
         }
     }
@@ -199,153 +319,36 @@ impl Source for Device {
     fn info(&self) -> &SourceInfo {
         &self.info
     }
-}
 
-/// When the driver says the frame was captured; now, if its clock is not the monotonic one.
-fn captured(meta: &Metadata, now: FrameTime) -> FrameTime {
-    let seconds = u64::try_from(meta.timestamp.sec).unwrap_or(0);
-    let monotonic = Duration::from_secs(seconds) + Duration::from_micros(meta.timestamp.usec.unsigned_abs());
-    let age = now.monotonic.checked_sub(monotonic);
-    match age {
-        Some(age) if meta.flags.contains(Flags::TIMESTAMP_MONOTONIC) && age < Duration::from_secs(60) => {
-            let utc = now.utc.saturating_sub(age).unwrap_or(now.utc);
-            FrameTime { monotonic, utc }
-        }
-        _ => now,
+    fn corrupted(&self) -> u64 {
+        self.corrupted
     }
 }
 
-/// Copies a driver's buffer into a picture, once. Says what is wrong with it.
-fn fill(picture: &mut Picture, bytes: &[u8], pixels: Pixels, driver: &Format) -> Result<(), String> {
-    let (width, height, stride) = (driver.width as usize, driver.height as usize, driver.stride as usize);
-    match pixels {
-        Pixels::Jpeg => return jpeg::decode(bytes, picture),
-        Pixels::Packed(order) => {
-            (picture.width, picture.height) = (width, height);
-            let stride = if stride == 0 { width.div_ceil(2) * 4 } else { stride };
-            picture.split_packed(order, bytes, stride).map_err(|error| error.to_string())?;
-        }
-        Pixels::Planes(format) => {
-            picture.reset(format, width, height);
-            if stride != 0 {
-                picture.planes = planes(format, stride, height);
-            }
-            picture.data.clear();
-            picture.data.extend_from_slice(bytes);
-            picture.check().map_err(|error| error.to_string())?;
-        }
-    }
-    picture.colour = colour(driver);
-    Ok(())
+/// The formats that the configuration calls so; all that are understood if it names none.
+fn known_as(name: Option<config::DeviceFormat>) -> Vec<Known> {
+    FORMATS.into_iter().filter(|known| name.is_none_or(|name| known.name == name)).collect()
 }
 
-/// The planes of a driver's contiguous buffer: `stride` is that of the first plane, and the others follow from it
-/// (the kernel's documentation of `V4L2_PIX_FMT_NV12` and `V4L2_PIX_FMT_YUV420`).
-fn planes(format: PixelFormat, stride: usize, height: usize) -> [Plane; 3] {
-    let luma = Plane { offset: 0, stride };
-    let second = stride * height;
-    match format {
-        PixelFormat::Nv12 | PixelFormat::Nv21 => [luma, Plane { offset: second, stride }, Plane::default()],
-        PixelFormat::I420 => {
-            let half = stride / 2;
-            let third = second + half * height.div_ceil(2);
-            [luma, Plane { offset: second, stride: half }, Plane { offset: third, stride: half }]
+/// An error of the system's, with what it means of a camera and what helps.
+fn refused(name: &str, what: &str, error: &io::Error) -> CameraError {
+    let means = match Errno::from_io_error(error) {
+        Some(Errno::NOENT) => return CameraError::Missing { name: name.into() },
+        Some(Errno::ACCESS | Errno::PERM) => {
+            "permission denied; put the user into the group `video` (usermod -aG video USER) and log in again"
+                .into()
         }
-        _ => [luma, Plane::default(), Plane::default()],
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use v4l::Timestamp;
-
-    use super::*;
-
-    #[test]
-    fn drivers_buffers_become_pictures() {
-        let mut picture = Picture::new(PixelFormat::Grey, 0, 0);
-        for (fourcc, pixels) in FORMATS.iter().filter(|(_, pixels)| *pixels != Pixels::Jpeg) {
-            // Rows with 6 bytes to spare, and an odd height.
-            let (stride, rows) = match *fourcc {
-                b"NV12" | b"NV21" | b"YU12" => (8 + 8, 5 + 3),
-                b"YUYV" | b"UYVY" => (16 + 6, 5),
-                b"RGB3" | b"BGR3" => (24 + 6, 5),
-                _ => (8 + 6, 5),
-            };
-            let driver = Format { stride, ..Format::new(8, 5, FourCC::new(fourcc)) };
-            let bytes = vec![7; stride as usize * rows];
-            fill(&mut picture, &bytes, *pixels, &driver).unwrap();
-            assert_eq!((picture.width, picture.height), (8, 5));
-            assert_eq!(picture.check(), Ok(()), "{fourcc:?}");
-            let short = fill(&mut picture, &bytes[..40], *pixels, &driver).unwrap_err();
-            assert!(short.contains("8x5"), "{short}");
+        Some(Errno::BUSY) => "another program is using it; stop that, or use another camera".into(),
+        Some(Errno::NOTTY) => "it is no capture device".into(),
+        Some(Errno::NODEV | Errno::NXIO) if what == "open" => {
+            "it is no capture device, or has been removed; `watchword doctor camera` lists those there are"
+                .into()
         }
-        let mut jpeg = Vec::new();
-        let encoder = jpeg_encoder::Encoder::new(&mut jpeg, 90);
-        encoder.encode(&[100; 8 * 5 * 3], 8, 5, jpeg_encoder::ColorType::Rgb).unwrap();
-        // Drivers pad their buffers.
-        jpeg.extend_from_slice(&[0; 100]);
-        fill(&mut picture, &jpeg, Pixels::Jpeg, &Format::new(8, 5, FourCC::new(b"MJPG"))).unwrap();
-        assert_eq!(picture.format, PixelFormat::Rgb24);
-    }
-
-    #[test]
-    fn frames_are_dated_by_the_driver_if_its_clock_is_ours() {
-        let now = FrameTime {
-            monotonic: Duration::from_millis(90_500),
-            utc: jiff::Timestamp::from_second(1_000).unwrap(),
-        };
-        let at = |flags, sec, usec| {
-            let timestamp = Timestamp { sec, usec };
-            captured(&Metadata { flags, timestamp, ..Default::default() }, now)
-        };
-        let time = at(Flags::TIMESTAMP_MONOTONIC, 90, 400_000);
-        assert_eq!(time.monotonic, Duration::from_millis(90_400));
-        assert_eq!(time.utc, jiff::Timestamp::from_millisecond(999_900).unwrap());
-        // Another clock, a time to come, and no time at all.
-        assert_eq!(at(Flags::TIMESTAMP_COPY, 90, 400_000), now);
-        assert_eq!(at(Flags::TIMESTAMP_MONOTONIC, 91, 0), now);
-        assert_eq!(at(Flags::TIMESTAMP_MONOTONIC, 0, 0), now);
-    }
-
-    /// Against a real driver, in every format that it has at the size it is set to. Run by hand or on a bench:
-    /// `WATCHWORD_TEST_DEVICE=/dev/video0 cargo test -- --ignored --nocapture a_device`.
-    #[test]
-    #[ignore = "needs a camera, and WATCHWORD_TEST_DEVICE to name it"]
-    fn a_device_gives_frames_in_every_format() {
-        let source = std::env::var("WATCHWORD_TEST_DEVICE").expect("WATCHWORD_TEST_DEVICE");
-        let camera = config::Camera { source, ..Default::default() };
-        let mut first: Option<[u64; 3]> = None;
-        for known in FORMATS {
-            let (stop, clock) = (Stop::new(), Arc::new(crate::clock::SystemClock));
-            let mut device = match Device::open_in(&[known], &camera, clock, stop.clone()) {
-                Ok(device) => device,
-                Err(CameraError::Format { .. }) => continue,
-                Err(error) => panic!("{error}"),
-            };
-            println!("{:?}", device.info());
-            let (mut frame, mut rgb, mut last) = (Frame::default(), Vec::new(), None);
-            for _ in 0..10 {
-                assert!(device.read(&mut frame).unwrap());
-                assert_eq!(
-                    (frame.picture.width, frame.picture.height),
-                    (device.info.width, device.info.height)
-                );
-                let now = (frame.sequence, frame.time.monotonic);
-                assert!(last.is_none_or(|last: (u64, Duration)| last.0 < now.0 && last.1 < now.1));
-                last = Some(now);
-            }
-            frame.picture.to_rgb(&mut rgb);
-            let sum = |c: usize| rgb.iter().skip(c).step_by(3).map(|v| u64::from(*v)).sum::<u64>();
-            let means = [0, 1, 2].map(|c| sum(c) * 3 / rgb.len() as u64);
-            println!("{} {:?} means {means:?}", frame.sequence, frame.time);
-            if known.1 != Pixels::Planes(PixelFormat::Grey) {
-                let first = first.get_or_insert(means);
-                assert!(first.iter().zip(means).all(|(a, b)| a.abs_diff(b) <= 3), "{first:?} {means:?}");
-            }
-            stop.set();
-            assert!(matches!(device.read(&mut frame), Err(CameraError::Stopped)));
-        }
-        assert!(first.is_some(), "no format that is understood");
-    }
+        Some(Errno::NODEV | Errno::NXIO) => "the device has been removed".into(),
+        Some(Errno::IO) => "the driver reports that the device failed (EIO)".into(),
+        Some(Errno::NOMEM) => "there is no memory for the driver's buffers".into(),
+        Some(Errno::INVAL) => format!("the driver refuses ({error})"),
+        _ => error.to_string(),
+    };
+    CameraError::Device { name: name.into(), reason: format!("{what}: {means}") }
 }

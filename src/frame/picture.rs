@@ -60,6 +60,18 @@ impl PixelFormat {
             Self::I422 => const { &[Shape::full(1), Shape::half_width(1), Shape::half_width(1)] },
         }
     }
+
+    /// Bytes a row and rows of each plane, in the order of [`Picture::planes`], of `width` × `height` pixels.
+    pub fn planes(
+        self,
+        width: usize,
+        height: usize,
+    ) -> impl ExactSizeIterator<Item = (usize, usize)> + Clone {
+        self.shapes().iter().map(move |shape| {
+            let (columns, rows) = shape.size(width, height);
+            (columns * shape.channels, rows)
+        })
+    }
 }
 
 /// The order of bytes in packed 4:2:2.

@@ -3,45 +3,90 @@
 use std::fmt;
 use std::io;
 
-use v4l::Fraction;
-use v4l::frameinterval::FrameIntervalEnum;
-use v4l::framesize::FrameSizeEnum;
-use v4l::video::Capture;
+use serde::Serialize;
 
-use crate::frame::{Packed, PixelFormat};
+use super::driver::{Driver, FourCc, IntervalRange, SizeRange, Steps};
+use super::format::{FORMATS, Known};
+use crate::config::DeviceFormat;
 
 /// Frames a second that a format must reach to be taken before a compressed one, where none are asked for.
 const ENOUGH_FPS: f64 = 15.0;
 
-/// How the driver's pixels become a picture's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pixels {
-    /// The driver's buffer is a picture as it is.
-    Planes(PixelFormat),
-    Packed(Packed),
-    Jpeg,
+/// A format that a device offers, with all of its sizes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FormatOffer {
+    pub format: FourCc,
+    /// In the driver's words.
+    pub description: String,
+    /// Whether it can be read.
+    pub understood: bool,
+    /// None where the driver does not say.
+    pub sizes: Vec<SizeOffer>,
 }
 
-/// A driver's name for a format, and what it is.
-pub type Known = (&'static [u8; 4], Pixels);
+/// A size or a range of sizes, with the rates at the largest of them.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SizeOffer {
+    /// Pixels.
+    pub width: Bounds,
+    pub height: Bounds,
+    /// Frames a second, the highest first; a range has its ends. None where the driver does not say.
+    pub fps: Vec<f64>,
+    pub any_fps_between: bool,
+}
 
-/// The formats that are understood, best first: least to copy and to compute, then compressed.
-pub const FORMATS: [Known; 9] = [
-    (b"NV12", Pixels::Planes(PixelFormat::Nv12)),
-    (b"NV21", Pixels::Planes(PixelFormat::Nv21)),
-    (b"YU12", Pixels::Planes(PixelFormat::I420)),
-    (b"YUYV", Pixels::Packed(Packed::Yuyv)),
-    (b"UYVY", Pixels::Packed(Packed::Uyvy)),
-    (b"RGB3", Pixels::Planes(PixelFormat::Rgb24)),
-    (b"BGR3", Pixels::Planes(PixelFormat::Bgr24)),
-    (b"GREY", Pixels::Planes(PixelFormat::Grey)),
-    (b"MJPG", Pixels::Jpeg),
-];
+/// Minimum, maximum and step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Bounds(pub u32, pub u32, pub u32);
+
+impl fmt::Display for SizeOffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Bounds(w, most_w, step_w), Bounds(h, most_h, step_h)) = (self.width, self.height);
+        write!(f, "{w}x{h}")?;
+        if (w, h) != (most_w, most_h) {
+            write!(f, " to {most_w}x{most_h} in steps of {step_w} and {step_h}")?;
+        }
+        let rates: Vec<String> = self.fps.iter().map(|fps| rounded(*fps)).collect();
+        match &rates[..] {
+            [] => Ok(()),
+            [most, .., least] if self.any_fps_between => write!(f, " at {least} to {most}/s"),
+            rates => write!(f, " at {}/s", rates.join(", ")),
+        }
+    }
+}
+
+/// Everything that a device offers.
+pub fn everything(driver: &dyn Driver) -> io::Result<Vec<FormatOffer>> {
+    let formats = driver.formats()?.into_iter().map(|described| {
+        let format = described.format;
+        let sizes = driver.sizes(format).into_iter().map(|SizeRange { width, height }| {
+            let ranges = driver.intervals(format, width.maximum, height.maximum);
+            let mut fps: Vec<f64> =
+                ranges.iter().flat_map(|r| [r.shortest.rate(), r.longest.rate()]).flatten().collect();
+            fps.sort_by(|a, b| b.total_cmp(a));
+            fps.dedup();
+            let bounds = |Steps { minimum, maximum, step }| Bounds(minimum, maximum, step);
+            SizeOffer {
+                width: bounds(width),
+                height: bounds(height),
+                fps,
+                any_fps_between: ranges.iter().any(|range| range.shortest != range.longest),
+            }
+        });
+        FormatOffer {
+            format,
+            description: described.text,
+            understood: FORMATS.iter().any(|known| known.code == format),
+            sizes: sizes.collect(),
+        }
+    });
+    Ok(formats.collect())
+}
 
 /// One thing a device can do.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Offer {
-    pub format: [u8; 4],
+    pub format: FourCc,
     pub width: u32,
     pub height: u32,
     /// The highest rate at this size, if the driver says.
@@ -50,84 +95,91 @@ pub struct Offer {
 
 impl fmt::Display for Offer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}x{}", self.format.escape_ascii(), self.width, self.height)?;
-        self.fps.map_or(Ok(()), |fps| write!(f, " at {}/s", (fps * 100.0).round() / 100.0))
+        write!(f, "{} {}x{}", self.format, self.width, self.height)?;
+        self.fps.map_or(Ok(()), |fps| write!(f, " at {}/s", rounded(fps)))
     }
 }
 
-/// What there is to choose from, for an error: the sizes of each format that is understood; of the others, the names.
-pub fn listed(offers: &[Offer]) -> String {
-    let known = |offer: &Offer| FORMATS.iter().any(|(format, _)| **format == offer.format);
-    let mut words: Vec<String> = offers.iter().filter(|offer| known(offer)).map(Offer::to_string).collect();
-    let mut others: Vec<[u8; 4]> =
-        offers.iter().filter(|offer| !known(offer)).map(|offer| offer.format).collect();
-    others.dedup();
-    if words.is_empty() {
-        words.extend(others.iter().map(|format| format.escape_ascii().to_string()));
-    }
-    if words.is_empty() { "nothing".into() } else { words.join(", ") }
-}
-
-/// The offer to take for `size` (exactly) and `fps` (at least, if any offer has them): the first of `formats` that is
-/// fast enough, else the fastest.
-pub fn choose(
-    formats: &[Known],
-    offers: &[Offer],
-    size: [u32; 2],
-    fps: Option<f64>,
-) -> Option<(Offer, Pixels)> {
-    let rank = |offer: &Offer| formats.iter().position(|(format, _)| **format == offer.format);
-    // A driver that says 29.97 does for 30; one that says nothing is believed.
-    let enough = fps.unwrap_or(ENOUGH_FPS) * 0.99;
-    let reached = |offer: &Offer| offer.fps.map_or(enough, |fps| fps.min(enough));
-    let fitting = offers.iter().filter(|offer| [offer.width, offer.height] == size);
-    let ranked = fitting.filter_map(|offer| Some((offer, rank(offer)?)));
-    let (offer, rank) = ranked.max_by(|(a, i), (b, j)| reached(a).total_cmp(&reached(b)).then(j.cmp(i)))?;
-    Some((*offer, formats[rank].1))
+fn rounded(fps: f64) -> String {
+    ((fps * 100.0).round() / 100.0).to_string()
 }
 
 /// Asks the device for all that it offers. Where it takes any size within bounds, for `size`.
-pub fn offers(device: &v4l::Device, size: [u32; 2]) -> io::Result<Vec<Offer>> {
+pub fn offers(driver: &dyn Driver, size: [u32; 2]) -> io::Result<Vec<Offer>> {
     let mut offers = Vec::new();
-    for description in device.enum_formats()? {
-        let fourcc = description.fourcc;
-        // Not every driver enumerates sizes; then the one asked for is tried.
-        let sizes = device.enum_framesizes(fourcc).unwrap_or_default();
-        let mut all: Vec<[u32; 2]> = sizes
-            .iter()
-            .map(|offered| match &offered.size {
-                FrameSizeEnum::Discrete(one) => [one.width, one.height],
-                FrameSizeEnum::Stepwise(range) => {
-                    let fit = |asked: u32, min: u32, max: u32, step: u32| {
-                        let asked = asked.clamp(min, max.max(min));
-                        asked - (asked - min) % step.max(1)
-                    };
-                    [
-                        fit(size[0], range.min_width, range.max_width, range.step_width),
-                        fit(size[1], range.min_height, range.max_height, range.step_height),
-                    ]
-                }
-            })
-            .collect();
-        if all.is_empty() {
-            all.push(size);
+    for described in driver.formats()? {
+        let format = described.format;
+        let mut sizes = driver.sizes(format);
+        if sizes.is_empty() {
+            // Not every driver enumerates sizes; then the one asked for is tried.
+            sizes.push(SizeRange { width: Steps::one(size[0]), height: Steps::one(size[1]) });
         }
-        for [width, height] in all {
-            let intervals = device.enum_frameintervals(fourcc, width, height).unwrap_or_default();
-            let rates = intervals.iter().filter_map(|offered| match &offered.interval {
-                FrameIntervalEnum::Discrete(interval) => rate(*interval),
-                FrameIntervalEnum::Stepwise(range) => rate(range.min),
-            });
-            offers.push(Offer { format: fourcc.repr, width, height, fps: rates.reduce(f64::max) });
+        for SizeRange { width, height } in sizes {
+            let (width, height) = (width.nearest(size[0]), height.nearest(size[1]));
+            let intervals = driver.intervals(format, width, height);
+            let rates = intervals.iter().filter_map(|IntervalRange { shortest, .. }| shortest.rate());
+            offers.push(Offer { format, width, height, fps: rates.reduce(f64::max) });
         }
     }
     Ok(offers)
 }
 
-/// Frames a second.
-pub fn rate(interval: Fraction) -> Option<f64> {
-    let fps = f64::from(interval.denominator) / f64::from(interval.numerator);
-    (fps.is_finite() && fps > 0.0).then_some(fps)
+/// What there is to choose from, for an error: the sizes of each format that is understood; of the others, the names.
+pub fn listed(offers: &[Offer]) -> String {
+    let understood = |offer: &Offer| FORMATS.iter().any(|known| known.code == offer.format);
+    let mut words: Vec<String> =
+        offers.iter().filter(|offer| understood(offer)).map(Offer::to_string).collect();
+    let mut others: Vec<FourCc> =
+        offers.iter().filter(|offer| !understood(offer)).map(|offer| offer.format).collect();
+    others.dedup();
+    if words.is_empty() {
+        words.extend(others.iter().map(FourCc::to_string));
+    }
+    if words.is_empty() { "nothing".into() } else { words.join(", ") }
+}
+
+/// What else than `taken` could have been had, for the log: other formats of its size, other sizes of its format.
+pub fn alternatives(offers: &[Offer], taken: &Offer) -> String {
+    let of_size = offers
+        .iter()
+        .filter(|o| (o.width, o.height) == (taken.width, taken.height) && o.format != taken.format);
+    let formats: Vec<String> = of_size
+        .map(|o| o.fps.map_or(o.format.to_string(), |fps| format!("{} at {}/s", o.format, rounded(fps))))
+        .collect();
+    let of_format = offers
+        .iter()
+        .filter(|o| o.format == taken.format && (o.width, o.height) != (taken.width, taken.height));
+    let sizes: Vec<String> = of_format
+        .map(|o| {
+            let size = format!("{}x{}", o.width, o.height);
+            o.fps.map_or(size.clone(), |fps| format!("{size} at {}/s", rounded(fps)))
+        })
+        .collect();
+    let or_none = |words: Vec<String>| if words.is_empty() { "none".into() } else { words.join(", ") };
+    format!("formats of this size: {}; sizes of this format: {}", or_none(formats), or_none(sizes))
+}
+
+/// The offer to take for `size` (exactly) and `fps` (at least, if any offer has them): the first of `formats` that is
+/// fast enough, else the fastest. Grey only if there is nothing with colours.
+pub fn choose(
+    formats: &[Known],
+    offers: &[Offer],
+    size: [u32; 2],
+    fps: Option<f64>,
+) -> Option<(Offer, Known)> {
+    // A driver that says 29.97 does for 30; one that says nothing is believed.
+    let enough = fps.unwrap_or(ENOUGH_FPS) * 0.99;
+    let reached = |offer: &Offer| offer.fps.map_or(enough, |fps| fps.min(enough));
+    let has_colours = |known: &Known| known.name != DeviceFormat::Grey;
+    let fitting = offers.iter().filter(|offer| [offer.width, offer.height] == size);
+    let ranked = fitting.filter_map(|offer| {
+        let rank = formats.iter().position(|known| known.code == offer.format)?;
+        Some((offer, rank, formats.get(rank)?))
+    });
+    let (offer, _, known) = ranked.max_by(|(a, i, known), (b, j, other)| {
+        has_colours(known).cmp(&has_colours(other)).then(reached(a).total_cmp(&reached(b))).then(j.cmp(i))
+    })?;
+    Some((*offer, *known))
 }
 
 #[cfg(test)]
@@ -135,7 +187,7 @@ mod tests {
     use super::*;
 
     fn offer(format: &[u8; 4], width: u32, height: u32, fps: Option<f64>) -> Offer {
-        Offer { format: *format, width, height, fps }
+        Offer { format: FourCc(*format), width, height, fps }
     }
 
     #[test]
@@ -147,20 +199,26 @@ mod tests {
             offer(b"YUYV", 1920, 1080, Some(5.0)),
             offer(b"H264", 1920, 1080, Some(60.0)),
         ];
-        let format = |size, fps| choose(&FORMATS, &offers, size, fps).map(|(offer, _)| offer.format);
-        assert_eq!(format([640, 480], Some(30.0)), Some(*b"YUYV"));
-        assert_eq!(format([640, 480], None), Some(*b"YUYV"));
+        let format =
+            |size, fps| choose(&FORMATS, &offers, size, fps).map(|(offer, _)| offer.format.to_string());
+        assert_eq!(format([640, 480], Some(30.0)).unwrap(), "YUYV");
+        assert_eq!(format([640, 480], None).unwrap(), "YUYV");
         // Faster than anything offered: the fastest, raw among equals.
-        assert_eq!(format([640, 480], Some(60.0)), Some(*b"YUYV"));
-        assert_eq!(format([1920, 1080], Some(5.0)), Some(*b"YUYV"));
-        assert_eq!(format([1920, 1080], Some(10.0)), Some(*b"MJPG"));
-        assert_eq!(format([1920, 1080], None), Some(*b"MJPG"));
+        assert_eq!(format([640, 480], Some(60.0)).unwrap(), "YUYV");
+        assert_eq!(format([1920, 1080], Some(5.0)).unwrap(), "YUYV");
+        assert_eq!(format([1920, 1080], Some(10.0)).unwrap(), "MJPG");
+        assert_eq!(format([1920, 1080], None).unwrap(), "MJPG");
         assert_eq!(format([1280, 720], None), None);
         assert_eq!(choose(&FORMATS, &[offer(b"H264", 8, 8, None)], [8, 8], None), None);
-        assert_eq!(
-            choose(&FORMATS, &[offer(b"GREY", 8, 8, None)], [8, 8], Some(99.0)).unwrap().0.format,
-            *b"GREY"
-        );
+    }
+
+    #[test]
+    fn colours_count_more_than_anything() {
+        let offers = [offer(b"GREY", 8, 8, Some(60.0)), offer(b"MJPG", 8, 8, Some(5.0))];
+        let chosen = |offers| choose(&FORMATS, offers, [8, 8], Some(60.0)).map(|(_, known)| known.name);
+        assert_eq!(chosen(&offers), Some(DeviceFormat::Mjpg));
+        assert_eq!(chosen(&offers[..1]), Some(DeviceFormat::Grey));
+        assert_eq!(choose(&FORMATS[..3], &offers, [8, 8], None), None, "none of those asked for");
     }
 
     #[test]
@@ -173,5 +231,22 @@ mod tests {
         assert_eq!(listed(&offers), "YUYV 640x480 at 29.97/s, YUYV 320x240");
         assert_eq!(listed(&[offers[0], offers[0], offer(b"Y16\xa0", 1, 1, None)]), "H264, Y16\\xa0");
         assert_eq!(listed(&[]), "nothing");
+        assert_eq!(
+            alternatives(&[offer(b"MJPG", 640, 480, Some(60.0)), offers[1], offers[2]], &offers[1]),
+            "formats of this size: MJPG at 60/s; sizes of this format: 320x240"
+        );
+        assert_eq!(
+            alternatives(&offers[..1], &offers[0]),
+            "formats of this size: none; sizes of this format: none"
+        );
+        let mut size = SizeOffer {
+            width: Bounds(640, 640, 1),
+            height: Bounds(480, 480, 1),
+            fps: vec![30.0, 15.0, 7.5],
+            any_fps_between: false,
+        };
+        assert_eq!(size.to_string(), "640x480 at 30, 15, 7.5/s");
+        (size.width, size.any_fps_between) = (Bounds(16, 1920, 8), true);
+        assert_eq!(size.to_string(), "16x480 to 1920x480 in steps of 8 and 1 at 7.5 to 30/s");
     }
 }
