@@ -9,6 +9,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod pickle;
 
 pub mod camera;
 pub mod frame;

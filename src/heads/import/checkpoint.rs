@@ -5,7 +5,8 @@ use std::io::{Read, Seek};
 
 use zip::ZipArchive;
 
-use super::pickle::{self, Element, Value, View};
+use super::torch::{self, Element, Pickle, View};
+use crate::pickle::Value;
 
 /// A pickle that only names tensors is not larger.
 const MOST_PICKLE: u64 = 64 << 20;
@@ -13,6 +14,7 @@ const MOST_PICKLE: u64 = 64 << 20;
 const MOST_STORAGE: u64 = 1 << 29;
 /// Dictionaries in dictionaries that are looked into.
 const DEEPEST: usize = 4;
+const MOST_TENSORS: usize = 100_000;
 
 /// An f32 tensor with its shape.
 pub type Found = (Vec<usize>, Vec<f32>);
@@ -30,11 +32,12 @@ pub fn tensors(
     drop(names);
     let name = name.ok_or("the archive holds no data.pkl: it is no checkpoint of PyTorch")?;
     let pickle = entry(&mut archive, &name, MOST_PICKLE)?;
-    let root = pickle::read(&pickle).map_err(|reason| format!("refused: {reason}"))?;
+    let pickle = torch::read(&pickle).map_err(|reason| format!("refused: {reason}"))?;
     let folder = name.trim_end_matches("data.pkl");
 
     let mut views = BTreeMap::new();
-    flatten(&root, "", DEEPEST, &mut views);
+    flatten(&pickle, pickle.root(), "", DEEPEST, &mut views)
+        .map_err(|reason| format!("refused: {reason}"))?;
     let mut tensors = BTreeMap::new();
     for (name, view) in views {
         if wanted(&name) {
@@ -48,19 +51,30 @@ pub fn tensors(
 
 /// All tensors below `value`, by their keys joined with dots. The outermost of what contains them, `model` or
 /// `state_dict` as a rule, is part of the name.
-fn flatten(value: &Value, name: &str, depth: usize, out: &mut BTreeMap<String, std::rc::Rc<View>>) {
-    match value {
-        Value::Tensor(view) => drop(out.insert(name.to_owned(), std::rc::Rc::clone(view))),
-        Value::Dict(items) if depth > 0 => {
-            for (key, value) in items.borrow().iter() {
-                if let Value::Text(key) = key {
-                    let name = if name.is_empty() { key.to_string() } else { format!("{name}.{key}") };
-                    flatten(value, &name, depth - 1, out);
-                }
-            }
-        }
-        _ => {}
+fn flatten(
+    pickle: &Pickle,
+    value: &Value<torch::Name>,
+    name: &str,
+    depth: usize,
+    out: &mut BTreeMap<String, View>,
+) -> Result<(), String> {
+    if let Some(view) = torch::tensor(pickle, value)? {
+        out.insert(name.to_owned(), view);
+        // A dictionary that contains another many times over is small in the file and endless here.
+        return if out.len() <= MOST_TENSORS {
+            Ok(())
+        } else {
+            Err("more tensors than any model has".into())
+        };
     }
+    let entries = if depth > 0 { pickle.dict(value) } else { None };
+    for (key, value) in entries.unwrap_or_default() {
+        if let Some(key) = key.text() {
+            let name = if name.is_empty() { key.into_owned() } else { format!("{name}.{key}") };
+            flatten(pickle, value, &name, depth - 1, out)?;
+        }
+    }
+    Ok(())
 }
 
 /// The elements of a tensor that lies in its storage without gaps.
@@ -69,7 +83,7 @@ fn floats<R: Read + Seek>(
     folder: &str,
     view: &View,
 ) -> Result<Vec<f32>, String> {
-    let size = match view.storage.element {
+    let size = match view.element {
         Element::F32 => 4,
         Element::F16 => 2,
         Element::Unused => return Err("neither f32 nor f16".into()),
@@ -81,12 +95,12 @@ fn floats<R: Read + Seek>(
         }
         expected = expected.checked_mul(*length).ok_or("larger than memory")?;
     }
-    let bytes = entry(archive, &format!("{folder}data/{}", view.storage.key), MOST_STORAGE)?;
+    let bytes = entry(archive, &format!("{folder}data/{}", view.key), MOST_STORAGE)?;
     let start = view.offset.checked_mul(size);
     let end = view.offset.checked_add(expected).and_then(|end| end.checked_mul(size));
     let range = start.zip(end).and_then(|(start, end)| bytes.get(start..end));
     let bytes = range.ok_or("its storage is shorter than the tensor")?;
-    Ok(match view.storage.element {
+    Ok(match view.element {
         Element::F32 => bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
         _ => bytes.as_chunks().0.iter().map(|b| half::f16::from_le_bytes(*b).to_f32()).collect(),
     })

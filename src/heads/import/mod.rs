@@ -4,7 +4,7 @@
 //! 1×1×1 convolutions are matrices. The prompting is a `decoder` of cross-attention layers.
 
 mod checkpoint;
-mod pickle;
+mod torch;
 
 use std::collections::BTreeMap;
 use std::io::{Read, Seek};

@@ -26,7 +26,7 @@ fn refused(pickle: &[u8]) -> String {
 fn a_pickle_that_would_run_something_is_refused_by_name() {
     // What `__reduce__` returning (os.system, ("touch /tmp/x",)) becomes.
     let by_line = b"\x80\x02cposix\nsystem\nq\x00X\x05\x00\x00\x00touchq\x01\x85q\x02Rq\x03.";
-    assert_eq!(refused(by_line), "refused: it wants to run posix.system; a checkpoint of tensors does not");
+    assert_eq!(refused(by_line), "refused: it wants to run posix.system; data does not");
     let by_stack = b"\x80\x04\x8c\x08builtins\x94\x8c\x04eval\x94\x93\x94\x8c\x011\x94\x85\x94R\x94.";
     assert!(refused(by_stack).contains("builtins.eval"), "{}", refused(by_stack));
     let instance = b"\x80\x02(i__main__\nX\n.";
