@@ -32,4 +32,7 @@ pub mod mqtt;
 
 pub mod pipeline;
 
+#[cfg(feature = "lab")]
+pub mod lab;
+
 pub mod cmd;

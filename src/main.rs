@@ -39,7 +39,8 @@ enum Command {
     Models(cmd::models::Args),
     /// Measure each stage on this machine
     Bench(cmd::bench::Args),
-    /// Work on the interaction heads themselves
+    /// Work on the interaction heads themselves, and judge detections
+    #[cfg(feature = "lab")]
     Lab(cmd::lab::Args),
 }
 
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         Command::Config(args) => cmd::config::run(args),
         Command::Models(args) => cmd::models::run(args),
         Command::Bench(args) => cmd::bench::run(args),
+        #[cfg(feature = "lab")]
         Command::Lab(args) => cmd::lab::run(args),
     };
     match result {

@@ -1,4 +1,5 @@
 //! The heads against the reference in NumPy, which was checked against the paper authors' own modules.
+#![cfg(feature = "lab")]
 
 mod common;
 

@@ -2,6 +2,7 @@
 
 mod heads;
 mod init;
+mod map;
 
 use clap::Subcommand;
 
@@ -17,6 +18,8 @@ enum Command {
     Heads(heads::Args),
     /// Write new heads: untrained ones, as training starts, or random ones
     Init(init::Args),
+    /// Judge detections against annotations: frame and video mAP
+    Map(map::Args),
 }
 
 /// Runs the subcommand.
@@ -24,5 +27,6 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     match args.command {
         Command::Heads(args) => heads::run(args),
         Command::Init(args) => init::run(args),
+        Command::Map(args) => map::run(args),
     }
 }

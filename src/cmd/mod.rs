@@ -4,6 +4,7 @@ pub mod bench;
 pub mod config;
 pub mod demo;
 pub mod detect;
+#[cfg(feature = "lab")]
 pub mod lab;
 pub mod models;
 pub mod run;
