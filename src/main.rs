@@ -37,6 +37,8 @@ enum Command {
     Config(cmd::config::Args),
     /// List, verify or make model packs
     Models(cmd::models::Args),
+    /// Examine this machine: its cameras
+    Doctor(cmd::doctor::Args),
     /// Measure each stage on this machine
     Bench(cmd::bench::Args),
     /// Work on the interaction heads themselves, and judge detections
@@ -68,6 +70,7 @@ fn main() -> ExitCode {
         Command::Vocabulary(args) => cmd::vocabulary::run(args),
         Command::Config(args) => cmd::config::run(args),
         Command::Models(args) => cmd::models::run(args),
+        Command::Doctor(args) => cmd::doctor::run(args),
         Command::Bench(args) => cmd::bench::run(args),
         #[cfg(feature = "lab")]
         Command::Lab(args) => cmd::lab::run(args),

@@ -47,6 +47,9 @@ use sys::Node;
 const BUFFERS: u32 = 4;
 /// A frame that is older than this when it arrives was dated by another clock.
 const OLDEST: Duration = Duration::from_secs(60);
+/// A frame that seems to come from so far ahead was dated by another clock; one from less far, by a driver that reckons
+/// when the frame should end instead of looking at the clock.
+const FURTHEST_AHEAD: Duration = Duration::from_secs(2);
 /// A driver that announces a frame and then has none is asked again after this.
 const RETRY: Duration = Duration::from_millis(5);
 
@@ -246,10 +249,10 @@ impl<D: Driver> Device<D> {
         };
         self.timestamps = Some(clock);
         let ours = matches!(clock, TimestampClock::Monotonic | TimestampClock::MonotonicStartOfExposure);
-        // Times that leap, run backwards or lie ahead are the driver's mistake; a frame's arrival never is.
+        // Times that leap or run backwards are the driver's mistake; a frame's arrival never is.
         let believed = filled.timestamp.filter(|time| {
-            let is_past = now.monotonic.checked_sub(*time).is_some_and(|age| age < OLDEST);
-            ours && is_past && self.dated.is_none_or(|before| before < *time)
+            let near = (now.monotonic.saturating_sub(OLDEST)..=now.monotonic + FURTHEST_AHEAD).contains(time);
+            ours && near && self.dated.is_none_or(|before| before < *time)
         });
         if ours && believed.is_none() {
             self.misdated += 1;
@@ -263,12 +266,11 @@ impl<D: Driver> Device<D> {
                 );
             }
         }
-        let time = match believed {
-            Some(monotonic) => {
-                let age = now.monotonic.saturating_sub(monotonic);
-                FrameTime { monotonic, utc: now.utc.saturating_sub(age).unwrap_or(now.utc) }
-            }
-            None => now,
+        // Nothing is captured after it has arrived.
+        let age = believed.map_or(Duration::ZERO, |time| now.monotonic.saturating_sub(time));
+        let time = FrameTime {
+            monotonic: now.monotonic.saturating_sub(age),
+            utc: now.utc.saturating_sub(age).unwrap_or(now.utc),
         };
         self.dated = Some(time.monotonic);
         time

@@ -4,6 +4,7 @@ pub mod bench;
 pub mod config;
 pub mod demo;
 pub mod detect;
+pub mod doctor;
 #[cfg(feature = "lab")]
 pub mod lab;
 pub mod models;

@@ -122,7 +122,10 @@ impl From<FourCc> for u32 {
 
 impl fmt::Display for FourCc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0.trim_ascii_end().escape_ascii().to_string())
+        // The highest bit says that the bytes come in the other order.
+        let [a, b, c, d] = self.0;
+        let order = if d & 0x80 != 0 { "-BE" } else { "" };
+        write!(f, "{}{order}", [a, b, c, d & 0x7f].trim_ascii_end().escape_ascii())
     }
 }
 

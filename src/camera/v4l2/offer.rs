@@ -93,10 +93,17 @@ pub struct Offer {
     pub fps: Option<f64>,
 }
 
+impl Offer {
+    /// Size and rate.
+    fn size(&self) -> String {
+        let rate = self.fps.map_or(String::new(), |fps| format!(" at {}/s", rounded(fps)));
+        format!("{}x{}{rate}", self.width, self.height)
+    }
+}
+
 impl fmt::Display for Offer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}x{}", self.format, self.width, self.height)?;
-        self.fps.map_or(Ok(()), |fps| write!(f, " at {}/s", rounded(fps)))
+        write!(f, "{} {}", self.format, self.size())
     }
 }
 
@@ -124,17 +131,33 @@ pub fn offers(driver: &dyn Driver, size: [u32; 2]) -> io::Result<Vec<Offer>> {
     Ok(offers)
 }
 
-/// What there is to choose from, for an error: the sizes of each format that is understood; of the others, the names.
+/// What there is to choose from, for an error: the sizes of the formats that are understood, formats of equal sizes
+/// together; of the others, the names.
 pub fn listed(offers: &[Offer]) -> String {
-    let understood = |offer: &Offer| FORMATS.iter().any(|known| known.code == offer.format);
-    let mut words: Vec<String> =
-        offers.iter().filter(|offer| understood(offer)).map(Offer::to_string).collect();
-    let mut others: Vec<FourCc> =
-        offers.iter().filter(|offer| !understood(offer)).map(|offer| offer.format).collect();
-    others.dedup();
-    if words.is_empty() {
-        words.extend(others.iter().map(FourCc::to_string));
+    let understood = |offer: &&Offer| FORMATS.iter().any(|known| known.code == offer.format);
+    let mut formats: Vec<(FourCc, String)> = Vec::new();
+    for offer in offers.iter().filter(understood) {
+        let size = offer.size();
+        match formats.iter_mut().find(|(format, _)| *format == offer.format) {
+            Some((_, sizes)) => *sizes = format!("{sizes}, {size}"),
+            None => formats.push((offer.format, size)),
+        }
     }
+    let mut groups: Vec<(String, String)> = Vec::new();
+    for (format, sizes) in formats {
+        match groups.iter_mut().find(|(_, of_group)| *of_group == sizes) {
+            Some((names, _)) => *names = format!("{names}/{format}"),
+            None => groups.push((format.to_string(), sizes)),
+        }
+    }
+    if !groups.is_empty() {
+        let words: Vec<String> =
+            groups.into_iter().map(|(names, sizes)| format!("{names} {sizes}")).collect();
+        return words.join("; ");
+    }
+    let mut others: Vec<FourCc> = offers.iter().map(|offer| offer.format).collect();
+    others.dedup();
+    let words: Vec<String> = others.iter().map(FourCc::to_string).collect();
     if words.is_empty() { "nothing".into() } else { words.join(", ") }
 }
 
@@ -149,12 +172,7 @@ pub fn alternatives(offers: &[Offer], taken: &Offer) -> String {
     let of_format = offers
         .iter()
         .filter(|o| o.format == taken.format && (o.width, o.height) != (taken.width, taken.height));
-    let sizes: Vec<String> = of_format
-        .map(|o| {
-            let size = format!("{}x{}", o.width, o.height);
-            o.fps.map_or(size.clone(), |fps| format!("{size} at {}/s", rounded(fps)))
-        })
-        .collect();
+    let sizes: Vec<String> = of_format.map(Offer::size).collect();
     let or_none = |words: Vec<String>| if words.is_empty() { "none".into() } else { words.join(", ") };
     format!("formats of this size: {}; sizes of this format: {}", or_none(formats), or_none(sizes))
 }
@@ -228,8 +246,12 @@ mod tests {
             offer(b"YUYV", 640, 480, Some(30000.0 / 1001.0)),
             offer(b"YUYV", 320, 240, None),
         ];
-        assert_eq!(listed(&offers), "YUYV 640x480 at 29.97/s, YUYV 320x240");
-        assert_eq!(listed(&[offers[0], offers[0], offer(b"Y16\xa0", 1, 1, None)]), "H264, Y16\\xa0");
+        assert_eq!(listed(&offers), "YUYV 640x480 at 29.97/s, 320x240");
+        let twice =
+            [offers[1], offers[2], offer(b"MJPG", 8, 8, None), offer(b"UYVY", 640, 480, offers[1].fps)];
+        let alike = [&twice[..], &[offer(b"UYVY", 320, 240, None)]].concat();
+        assert_eq!(listed(&alike), "YUYV/UYVY 640x480 at 29.97/s, 320x240; MJPG 8x8");
+        assert_eq!(listed(&[offers[0], offers[0], offer(b"Y16\xa0", 1, 1, None)]), "H264, Y16-BE");
         assert_eq!(listed(&[]), "nothing");
         assert_eq!(
             alternatives(&[offer(b"MJPG", 640, 480, Some(60.0)), offers[1], offers[2]], &offers[1]),
