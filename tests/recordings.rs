@@ -4,9 +4,13 @@ mod common;
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use common::{clip, complaint, config, output, shared, watchword};
 use serde_json::Value;
+use watchword::camera::{Source, Stop};
+use watchword::clock::SystemClock;
+use watchword::frame::Frame;
 
 fn detect(config: &Path, source: &Path, out: &Path, more: &[&str]) -> std::process::Output {
     let mut command = watchword();
@@ -155,4 +159,36 @@ fn a_broken_pack_is_refused_before_it_is_parsed() {
         !result.status.success() && said.contains("image.int8.onnx") && said.contains("SHA-256"),
         "{said}"
     );
+}
+
+#[test]
+fn a_mask_is_black_in_the_annotated_video_and_nobody_is_found_behind_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = config(folder.path(), "unused.avi", "");
+    let mask = "[[camera.mask]]\npolygon = [[0.0, 0.0], [0.5, 0.0], [0.5, 1.0], [0.0, 1.0]]\n";
+    let text = fs::read_to_string(&path).unwrap();
+    let text = text.replacen("[[action]]", &format!("{mask}[[action]]"), 1).replace("_fps = 5", "_fps = 2");
+    fs::write(&path, text).unwrap();
+    let out = folder.path().join("out");
+    let result = detect(&path, &clip(), &out, &[]);
+    assert!(result.status.success(), "{}", complaint(&result));
+
+    let video = out.join("annotated.avi").display().to_string();
+    let video = watchword::config::Camera { source: video, ..Default::default() };
+    let mut source = watchword::camera::open(&video, Arc::new(SystemClock), Stop::new()).unwrap();
+    let (mut frame, mut frames) = (Frame::default(), 0);
+    while source.read(&mut frame).unwrap() {
+        frames += 1;
+        let (width, height) = (frame.picture.width, frame.picture.height);
+        // Away from the edge, over which boxes may be drawn, and from the line of text below.
+        for row in frame.picture.data.chunks(width * 3).take(height * 9 / 10) {
+            let brightest = row[..width / 3 * 3].iter().max().unwrap();
+            assert!(*brightest < 16, "frame {frames}: {brightest}");
+        }
+    }
+    assert!(frames > 10);
+    let tracks = lines(&out.join("tracks.jsonl"));
+    let boxes = tracks.iter().flat_map(|line| line["tracks"].as_array().unwrap());
+    let rights: Vec<f64> = boxes.map(|track| track["box"][2].as_f64().unwrap()).collect();
+    assert!(!rights.is_empty() && rights.iter().all(|x| *x > frame.picture.width as f64 / 2.0), "{rights:?}");
 }

@@ -9,9 +9,10 @@ mod puppets;
 use std::time::Duration;
 
 use puppets::{config, frame, heads, networks, vocabulary};
+use watchword::camera::{CameraError, Framed, Source, SourceInfo};
 use watchword::clock::FrameTime;
 use watchword::config::{self, Config, Scoring, Span};
-use watchword::frame::PixelFormat;
+use watchword::frame::{Frame, PixelFormat};
 use watchword::heads::Method;
 use watchword::pipeline::{Arrival, Delivery, Mailbox, View};
 
@@ -25,6 +26,53 @@ fn a_frame_allocates_nothing_once_buffers_have_grown() {
     let looking_ahead =
         Scoring { look_ahead: Span::from_secs_f64(1.0), provisional: true, ..looking_back.scoring.clone() };
     steady(PixelFormat::Nv12, &Config { scoring: looking_ahead, ..looking_back }, heads(), KERNELS);
+}
+
+/// Noise of one size, in the buffer that it is given.
+struct Noise(SourceInfo, PixelFormat);
+
+impl Source for Noise {
+    fn read(&mut self, frame: &mut Frame) -> Result<bool, CameraError> {
+        frame.picture.reset(self.1, 640, 480);
+        Ok(true)
+    }
+
+    fn info(&self) -> &SourceInfo {
+        &self.0
+    }
+}
+
+#[test]
+fn framing_a_picture_allocates_nothing_once_buffers_have_grown() {
+    let polygon = vec![[0.1, 0.1], [0.9, 0.2], [0.5, 0.9]];
+    let camera = config::Camera {
+        rotate: 90,
+        mirror: true,
+        region: Some([0.0, 0.1, 0.9, 1.0]),
+        masks: vec![config::Mask { polygon, ..config::Mask::default() }],
+        ..config::Camera::default()
+    };
+    for format in [PixelFormat::Nv12, PixelFormat::Rgb24, PixelFormat::I422] {
+        let info = SourceInfo {
+            description: String::new(),
+            width: 640,
+            height: 480,
+            fps: None,
+            frames: None,
+            live: true,
+        };
+        let (mut source, mut frame) = (Framed::new(Noise(info, format), &camera), Frame::default());
+        let (mailbox, mut taken) = (Mailbox::new(1), Frame::default());
+        let mut step = || {
+            assert!(source.read(&mut frame).unwrap());
+            assert!(mailbox.put(0, &mut frame, Delivery::Latest));
+            assert_eq!(mailbox.take(&mut taken, Duration::ZERO), Some((0, Arrival::Frame)));
+            assert_eq!((taken.picture.width, taken.picture.height), (432, 576));
+        };
+        (0..10).for_each(|_| step());
+        let counted = allocation_counter::measure(|| (0..100).for_each(|_| step()));
+        assert_eq!(counted.count_total, 0, "allocations in 100 frames of {format:?}: {counted:?}");
+    }
 }
 
 /// rayon, which spreads the heads' matrix products over the cores, takes a block of memory for every few dozen jobs.

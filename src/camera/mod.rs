@@ -5,6 +5,7 @@
 
 mod avi;
 mod ffmpeg;
+mod framing;
 mod images;
 mod jpeg;
 mod paced;
@@ -15,6 +16,7 @@ mod tests;
 #[cfg(target_os = "linux")]
 pub mod v4l2;
 
+pub use framing::Framed;
 pub use images::{avi_bytes, read_picture};
 pub use paced::Paced;
 pub use stop::Stop;
@@ -120,9 +122,22 @@ impl CameraError {
     }
 }
 
-/// Opens the source that a camera's configuration names. A recording is read as fast as it is asked for; put it into
+/// Opens the source that a camera's configuration names, framed as it says. A recording is read as fast as it is asked for; put it into
 /// [`Paced`] to have it in its own time.
 pub fn open(
+    camera: &config::Camera,
+    clock: Arc<dyn Clock>,
+    stop: Stop,
+) -> Result<Box<dyn Source>, CameraError> {
+    let source = open_source(camera, clock, stop)?;
+    Ok(if Framed::<Box<dyn Source>>::is_needless(camera) {
+        source
+    } else {
+        Box::new(Framed::new(source, camera))
+    })
+}
+
+fn open_source(
     camera: &config::Camera,
     clock: Arc<dyn Clock>,
     stop: Stop,

@@ -39,6 +39,14 @@ pub struct Camera {
     pub repeat: bool,
     /// What a device's controls are set to whenever it is opened, by the driver's names as `v4l2-ctl` writes them.
     pub controls: BTreeMap<String, ControlValue>,
+    /// Degrees clockwise by which the picture is turned: 0, 90, 180 or 270.
+    pub rotate: u32,
+    /// Whether left and right change places, after turning.
+    pub mirror: bool,
+    /// `[x1, y1, x2, y2]`, fractions of the picture that is turned: the part that is the camera's picture.
+    pub region: Option<[f32; 4]>,
+    #[serde(rename = "mask")]
+    pub masks: Vec<Mask>,
     #[serde(rename = "zone")]
     pub zones: Vec<Zone>,
 }
@@ -59,6 +67,10 @@ impl Default for Camera {
             password_file: None,
             repeat: false,
             controls: BTreeMap::new(),
+            rotate: 0,
+            mirror: false,
+            region: None,
+            masks: Vec::new(),
             zones: Vec::new(),
         }
     }
@@ -139,13 +151,23 @@ impl<'de> Deserialize<'de> for ControlValue {
     }
 }
 
+/// `[[camera.mask]]`
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Mask {
+    /// For whoever reads the configuration.
+    pub name: String,
+    /// At least three `[x, y]` points, fractions of the camera's picture.
+    pub polygon: Vec<[f32; 2]>,
+}
+
 /// `[[camera.zone]]`
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Zone {
     /// Slug.
     pub name: String,
-    /// At least three `[x, y]` points, fractions of the frame.
+    /// At least three `[x, y]` points, fractions of the camera's picture.
     pub polygon: Vec<[f32; 2]>,
 }
 

@@ -13,7 +13,7 @@ use super::key_path::Step;
 use super::problem::{ConfigErrors, Place, Problem, Severity};
 use super::report::Report;
 use super::source::{Sources, Variable, position};
-use super::{Action, Camera, Config, KeyPath, Zone, validate};
+use super::{Action, Camera, Config, KeyPath, Mask, Zone, validate};
 
 /// Environment variables are `WATCHWORD__SECTION__KEY`.
 const PREFIX: &str = "WATCHWORD";
@@ -254,7 +254,11 @@ pub(super) struct Schema(Json);
 impl Schema {
     pub fn new() -> Self {
         let config = Config {
-            cameras: vec![Camera { zones: vec![Zone::default()], ..Camera::default() }],
+            cameras: vec![Camera {
+                masks: vec![Mask::default()],
+                zones: vec![Zone::default()],
+                ..Camera::default()
+            }],
             actions: vec![Action::default()],
             ..Config::default()
         };

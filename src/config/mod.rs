@@ -27,7 +27,7 @@ mod tests;
 
 pub use action::{Action, Vocabulary};
 pub use analysis::{Crop, Detector, EngineKind, Events, Heads, Pack, Scoring, Tracker};
-pub use camera::{Camera, ControlValue, DeviceFormat, Zone};
+pub use camera::{Camera, ControlValue, DeviceFormat, Mask, Zone};
 pub use changes::Changes;
 pub use delivery::{BrokerKind, Mqtt, Node, Stats};
 pub use file_ref::{FileRef, FileRefError};

@@ -3,18 +3,24 @@
 //! Knows pixel formats, strides and geometry; has never heard of a device, a network or a person.
 
 mod convert;
+#[cfg(test)]
+mod framing_tests;
+mod mask;
 mod picture;
 mod place;
 mod rect;
 mod taps;
 #[cfg(test)]
 mod tests;
+mod turn;
 
 pub use convert::{Converter, Layout};
+pub use mask::Mask;
 pub use picture::{Packed, PictureError};
 pub use place::{Fit, Placement};
 pub use rect::Rect;
 pub use taps::Filter;
+pub use turn::{PixelRect, Turn};
 
 use crate::clock::FrameTime;
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const FORMATS: [PixelFormat; 8] = [
+pub(super) const FORMATS: [PixelFormat; 8] = [
     PixelFormat::Rgb24,
     PixelFormat::Bgr24,
     PixelFormat::Grey,
@@ -25,7 +25,7 @@ fn whole(picture: &Picture) -> Rect {
 }
 
 /// A picture of noise whose planes have gaps before, between and after their rows.
-fn noise(format: PixelFormat, width: usize, height: usize, colour: Colour, seed: u64) -> Picture {
+pub(super) fn noise(format: PixelFormat, width: usize, height: usize, colour: Colour, seed: u64) -> Picture {
     let mut picture = Picture::new(format, width, height);
     picture.colour = colour;
     let mut offset = 3;
@@ -45,7 +45,7 @@ fn noise(format: PixelFormat, width: usize, height: usize, colour: Colour, seed:
 }
 
 /// Sample (`x`, `y`), channel `c` of a plane.
-fn sample(picture: &Picture, plane: usize, x: usize, y: usize, c: usize) -> f64 {
+pub(super) fn sample(picture: &Picture, plane: usize, x: usize, y: usize, c: usize) -> f64 {
     let Plane { offset, stride } = picture.planes[plane];
     f64::from(picture.data[offset + y * stride + x * picture.format.shapes()[plane].channels + c])
 }

@@ -7,6 +7,9 @@ use crate::config::{Camera, Config, KeyPath, polygon};
 const HOW_TO_WRITE_A_CAMERA: &str = "there is no camera; add one:\n  [[camera]]\n  name = \"gate\"\n  source = \
                                      \"/dev/video0\"";
 
+/// Of a picture's width and height. With less there is hardly anybody to see.
+const LEAST_REGION: f32 = 0.02;
+
 /// Reports what is wrong with the cameras in themselves.
 pub(super) fn cameras(config: &Config, report: &mut Report) {
     let path = KeyPath::default().key("camera");
@@ -52,6 +55,30 @@ fn camera(camera: &Camera, path: &KeyPath, report: &mut Report) {
         }
         if !camera.controls.is_empty() {
             report.warning(&path.key("controls"), for_devices);
+        }
+    }
+    if ![0, 90, 180, 270].contains(&camera.rotate) {
+        let message =
+            format!("{} is no quarter turn; give 0, 90, 180 or 270 degrees clockwise", camera.rotate);
+        report.error(&path.key("rotate"), message);
+    }
+    if let Some(region @ [x1, y1, x2, y2]) = camera.region {
+        let inside = region.iter().all(|side| (0.0..=1.0).contains(side));
+        // Not NaN either.
+        let large = x2 - x1 >= LEAST_REGION && y2 - y1 >= LEAST_REGION;
+        if !(inside && large) {
+            let message = format!(
+                "{region:?} is no part of a picture; give left, top, right and bottom as fractions of the turned \
+                 picture from 0 to 1, such as [0.25, 0.0, 0.75, 1.0], at least {LEAST_REGION} apart"
+            );
+            report.error(&path.key("region"), message);
+        }
+    }
+    let masks = path.key("mask");
+    unique(report, camera.masks.iter().map(|mask| mask.name.as_str()), |i| masks.index(i).key("name"));
+    for (i, mask) in camera.masks.iter().enumerate() {
+        if let Err(fault) = polygon::check(&mask.polygon) {
+            report.error(&masks.index(i).key("polygon"), fault.to_string());
         }
     }
     let zones = path.key("zone");
