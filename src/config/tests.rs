@@ -274,6 +274,33 @@ fn values_out_of_range_are_refused_and_those_at_its_ends_are_not() {
 }
 
 #[test]
+fn a_camera_is_framed_by_quarters_fractions_and_polygons() {
+    let action = "[[action]]\nname = \"running\"\nphrases = [\"running\"]\n";
+    let text =
+        |more: &str| format!("[[camera]]\nname = \"gate\"\nsource = \"/dev/video0\"\n{more}\n{action}");
+    let mask = |polygon: &str| format!("[[camera.mask]]\npolygon = {polygon}");
+    let good = format!(
+        "rotate = 270\nmirror = true\nregion = [0, 0.1, 0.5, 1]\n{0}\n{0}",
+        mask("[[0, 0], [1, 0], [1, 1]]")
+    );
+    let config = load(&text(&good), &[]).unwrap().config;
+    assert_eq!((config.cameras[0].region, config.cameras[0].masks.len()), (Some([0.0, 0.1, 0.5, 1.0]), 2));
+    for (more, expected) in [
+        ("rotate = 45", "4: camera[0].rotate: 45 is no quarter turn; give 0, 90"),
+        ("rotate = -90", "4: camera[0].rotate: invalid value"),
+        (
+            "region = [0, 0, 640, 480]",
+            "4: camera[0].region: [0.0, 0.0, 640.0, 480.0] is no part of a picture",
+        ),
+        ("region = [0.5, 0, 0.5, 1]", "4: camera[0].region: [0.5, 0.0, 0.5, 1.0] is no part of a picture"),
+        ("region = [nan, 0, 1, 1]", "4: camera[0].region: [NaN, 0.0, 1.0, 1.0] is no part of a picture"),
+        (&mask("[[0, 0], [1, 1]]"), "5: camera[0].mask[0].polygon: 2 points are not a polygon"),
+    ] {
+        refuses(&text(more), &[expected]);
+    }
+}
+
+#[test]
 fn a_streams_settings_are_read_and_wrong_ones_named() {
     let action = "[[action]]\nname = \"running\"\nphrases = [\"running\"]\n";
     let text = |source: &str, more: &str| {
