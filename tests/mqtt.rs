@@ -155,7 +155,8 @@ fn topics_flags_and_payloads_are_the_contracts() {
             "stage_ms": {"detect": 12.25}, "queue_depths": {"frames": 1},
             "resident_memory": 123_456_789, "temperatures": {"cpu-thermal": 51.5},
             "mqtt": {
-                "connected": true, "queued": 0, "sent": 2, "acked": 2, "dropped": 0, "dropped_detections": 0
+                "connected": true, "queued": 0, "sent": 2, "acked": 2, "dropped": 0, "expired": 0,
+                "dropped_detections": 0, "spool": "off"
             }
         })
     );

@@ -15,3 +15,4 @@ mod annotate;
 mod assemble;
 mod interrupt;
 mod progress;
+mod state;

@@ -12,7 +12,7 @@ use super::interrupt::stop_on_signals;
 use crate::camera::{self, Paced};
 use crate::clock::{Clock, SystemClock};
 use crate::config::BrokerKind;
-use crate::mqtt::{Broker, Mqtt};
+use crate::mqtt::{Broker, Mqtt, SpoolState};
 use crate::pipeline::{Delivery, Feed, Gate, Opener, Pipeline, Publishing, Requests};
 
 /// Watch the configured cameras and publish what is seen, until SIGTERM or SIGINT.
@@ -28,7 +28,17 @@ const DRAIN: Duration = Duration::from_secs(3);
 
 /// Runs the daemon.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let config = super::config::load(&args.config)?;
+    let mut config = super::config::load(&args.config)?;
+    let spool = &mut config.mqtt.spool;
+    if spool.enabled && spool.path.is_none() {
+        spool.path = super::state::folder().map(|folder| folder.join("spool.db"));
+        match &spool.path {
+            Some(path) => info!(?path, "events wait on disk"),
+            None => {
+                info!("events wait in memory, and a restart loses them: set mqtt.spool.path to keep them")
+            }
+        }
+    }
     let stop = stop_on_signals()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
 
@@ -43,7 +53,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     };
     let origin = loaded.origin(&config, &vocabulary);
     let (publisher, mqtt) = Mqtt::start(&config.mqtt, origin, Arc::clone(&clock))?;
-    let mut publishing = Publishing::new(publisher, &config);
+    let mut publishing = Publishing::new(publisher.clone(), &config);
 
     let feeds = config
         .cameras
@@ -69,9 +79,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         requests: Requests::default(),
     };
     let result = pipeline.run(&mut publishing, &stop).context("the pipeline stopped");
+    let spool = publisher.counters().spool;
     let left = mqtt.shutdown(DRAIN);
-    if left > 0 {
-        warn!(left, "events could not be delivered before the end");
+    match spool {
+        _ if left == 0 => {}
+        SpoolState::Ok => info!(left, "events wait on disk for the next start"),
+        _ => warn!(left, "events could not be delivered before the end"),
     }
     let report = result?;
     info!(analysed = report.analysed, uptime = ?report.uptime, "stopped");

@@ -1,5 +1,7 @@
 //! How the box is called and where its events go.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use super::{FileRef, Span, Tls, Transport};
@@ -38,11 +40,12 @@ pub struct Mqtt {
     /// A file with the password, so that no password stands in this one.
     pub password_file: Option<FileRef>,
     pub keep_alive: Span,
-    /// Events that may wait while the broker is away.
+    /// Events that may wait in memory alone: all without a spool, with one those that are not on disk yet.
     pub queue: usize,
     /// Publish the tracks of every analysed frame.
     pub detections: bool,
     pub tls: Tls,
+    pub spool: Spool,
 }
 
 impl Mqtt {
@@ -68,6 +71,34 @@ impl Default for Mqtt {
             queue: 1000,
             detections: false,
             tls: Tls::default(),
+            spool: Spool::default(),
+        }
+    }
+}
+
+/// `[mqtt.spool]`: where events wait that must not be lost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Spool {
+    pub enabled: bool,
+    /// A file. Absent: `spool.db` in the daemon's state folder, if it has one.
+    pub path: Option<PathBuf>,
+    /// Events that may wait.
+    pub max_events: usize,
+    /// Bytes of payload that may wait.
+    pub max_bytes: usize,
+    /// What has waited so long is dropped.
+    pub max_age: Span,
+}
+
+impl Default for Spool {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            path: None,
+            max_events: 100_000,
+            max_bytes: 64_000_000,
+            max_age: Span::from_secs_f64(7.0 * 86_400.0),
         }
     }
 }

@@ -29,7 +29,7 @@ pub use action::{Action, Vocabulary};
 pub use analysis::{Crop, Detector, EngineKind, Events, Heads, Pack, Scoring, Tracker};
 pub use camera::{Camera, ControlValue, DeviceFormat, Mask, Zone};
 pub use changes::Changes;
-pub use delivery::{BrokerKind, Mqtt, Node, Stats};
+pub use delivery::{BrokerKind, Mqtt, Node, Spool, Stats};
 pub use file_ref::{FileRef, FileRefError};
 pub use key_path::KeyPath;
 pub use load::Loaded;

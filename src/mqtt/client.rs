@@ -17,7 +17,9 @@ use super::fault::{self, Fault};
 use super::outbox::{Outbox, Shared};
 use super::payload::Origin;
 use super::publisher::Publisher;
+use super::queue::Limits;
 use super::session::{self, Ended};
+use super::spool::Spool;
 use super::tls::TlsError;
 use super::topic::Topics;
 use crate::clock::Clock;
@@ -70,10 +72,12 @@ pub struct Mqtt {
     closing: watch::Sender<Option<Instant>>,
     thread: JoinHandle<()>,
     shared: Arc<Shared>,
+    _spool: Option<Spool>,
 }
 
 impl Mqtt {
-    /// Starts the client. It returns at once and connects behind; what is published meanwhile waits.
+    /// Starts the client, with a spool if `mqtt.spool.path` is set. It returns at once and connects behind; what is
+    /// published meanwhile waits.
     pub fn start(
         settings: &config::Mqtt,
         origin: Origin,
@@ -98,7 +102,8 @@ impl Mqtt {
         dial.options()?;
         let dialler = Dialler { broker: dial.broker(), dial, reconnect, log: Log::Nothing };
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-        let shared = Arc::new(Shared::new(Outbox::new(topics, origin, settings.queue), clock));
+        let shared = Arc::new(Shared::new(Outbox::new(topics, origin, limits(settings)), clock));
+        let spool = spool(settings, &shared)?;
         let (closing, closed) = watch::channel(None);
         let thread = {
             let shared = Arc::clone(&shared);
@@ -113,7 +118,7 @@ impl Mqtt {
                 runtime.shutdown_background();
             })?
         };
-        Ok((Publisher(Arc::clone(&shared)), Self { closing, thread, shared }))
+        Ok((Publisher(Arc::clone(&shared)), Self { closing, thread, shared, _spool: spool }))
     }
 
     /// Delivers what is queued, says `offline` and disconnects; gives up after `patience`, and then the broker announces
@@ -126,6 +131,17 @@ impl Mqtt {
         }
         self.shared.outbox().unsent()
     }
+}
+
+fn limits(settings: &config::Mqtt) -> Limits {
+    let config::Spool { max_events, max_bytes, max_age, .. } = settings.spool;
+    let volatile = settings.queue;
+    Limits { volatile, events: max_events, bytes: max_bytes, age: max_age.into() }
+}
+
+fn spool(settings: &config::Mqtt, shared: &Arc<Shared>) -> io::Result<Option<Spool>> {
+    let path = settings.spool.path.clone().filter(|_| settings.spool.enabled);
+    path.map(|path| Spool::start(path, Arc::clone(shared))).transpose()
 }
 
 /// Returns when time is up, or when nobody is left to set it.

@@ -4,8 +4,8 @@
 //! caller wait: a [`Publisher`] only puts messages into bounded memory, and a thread of its own talks to the broker.
 //!
 //! The way of a message: [`Publisher`] → outbox (bounded, counts what it drops) → session (one connection) → broker.
-//! Events stay in the outbox until the broker has acknowledged exactly them. What others publish comes back the other
-//! way: session → listeners → whoever asked by [`Publisher::listen`].
+//! Events stay in the outbox until the broker has acknowledged exactly them, and the spool keeps them on disk meanwhile.
+//! What others publish comes back the other way: session → listeners → whoever asked by [`Publisher::listen`].
 
 mod broker;
 mod client;
@@ -20,6 +20,7 @@ mod presence;
 mod publisher;
 mod queue;
 mod session;
+mod spool;
 mod standing;
 mod stats;
 mod tls;
@@ -32,6 +33,7 @@ pub use listeners::Incoming;
 pub use outbox::Counters;
 pub use payload::{Origin, TrackScores, event_json};
 pub use publisher::Publisher;
+pub use spool::SpoolState;
 pub use stats::{CameraStats, Stats};
 pub use tls::TlsError;
 pub use topic::Topics;

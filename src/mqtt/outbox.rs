@@ -4,7 +4,8 @@
 //! message. Has never heard of sockets.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::Notify;
@@ -13,12 +14,11 @@ use super::levels::Levels;
 use super::listeners::Listeners;
 use super::payload::Origin;
 use super::presence::Presence;
-use super::queue::EventQueue;
+use super::queue::{EventQueue, Limits};
+use super::spool::SpoolState;
 use super::standing::Documents;
 use super::topic::Topics;
 use crate::clock::Clock;
-use crate::event::Change;
-use ulid::Ulid;
 
 /// Frames of detections that may wait for a busy connection: about a second of one camera.
 const DETECTIONS: usize = 16;
@@ -34,28 +34,57 @@ pub struct Counters {
     pub sent: u64,
     /// Events that the broker acknowledged.
     pub acked: u64,
-    /// Events that were dropped because the queue was full.
+    /// Events that were dropped because there was no room.
     pub dropped: u64,
+    /// Events that were dropped because they were too old.
+    pub expired: u64,
     /// Frames of detections that were dropped because the broker was away or slow.
     pub dropped_detections: u64,
+    /// Whether waiting events are on disk, now.
+    pub spool: SpoolState,
 }
 
-/// The outbox, the bell that says something was put in, who listens, and the clock.
+/// The outbox, the bells that say something was put in, who listens, and the clock.
 pub(super) struct Shared {
     outbox: Mutex<Outbox>,
+    /// For the session.
     pub bell: Notify,
+    /// For the spool.
+    pub spool_bell: Condvar,
     pub listeners: Listeners,
     pub clock: Arc<dyn Clock>,
 }
 
 impl Shared {
     pub fn new(outbox: Outbox, clock: Arc<dyn Clock>) -> Self {
-        Self { outbox: Mutex::new(outbox), bell: Notify::new(), listeners: Listeners::default(), clock }
+        Self {
+            outbox: Mutex::new(outbox),
+            bell: Notify::new(),
+            spool_bell: Condvar::new(),
+            listeners: Listeners::default(),
+            clock,
+        }
     }
 
     /// The outbox. A panic elsewhere leaves it as usable as before: no method leaves it half changed.
     pub fn outbox(&self) -> MutexGuard<'_, Outbox> {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// As [`Outbox::next`]; asks the spool for what is on disk alone.
+    pub fn next(&self, room: Room) -> Option<Message> {
+        let mut outbox = self.outbox();
+        let next = outbox.next(room);
+        if outbox.events.is_starved() {
+            self.spool_bell.notify_one();
+        }
+        next
+    }
+
+    /// As [`Outbox::acknowledge`]; tells the spool.
+    pub fn acknowledge(&self, kind: Kind) {
+        self.outbox().acknowledge(kind);
+        self.spool_bell.notify_one();
     }
 }
 
@@ -66,7 +95,10 @@ pub(super) struct Outbox {
     pub levels: Levels,
     pub presence: Presence,
     pub documents: Documents,
-    events: EventQueue,
+    pub events: EventQueue,
+    /// Whether the spool shall end.
+    pub closing: bool,
+    spool: SpoolState,
     detections: VecDeque<Message>,
     stats: Option<Vec<u8>>,
     connected: bool,
@@ -88,7 +120,7 @@ pub(super) enum Kind {
     /// Retained, at least once: availability, states, documents.
     Standing,
     /// Not retained, at least once; the number is what the outbox wants back.
-    Event(u64),
+    Event(i64),
     /// Retained, at most once.
     Stats,
     /// Not retained, at most once.
@@ -114,15 +146,17 @@ pub(super) struct Room {
 }
 
 impl Outbox {
-    /// An outbox in which `capacity` events may wait.
-    pub fn new(topics: Topics, origin: Origin, capacity: usize) -> Self {
+    /// An outbox in which events may wait within `limits`.
+    pub fn new(topics: Topics, origin: Origin, limits: Limits) -> Self {
         Self {
             topics,
             origin,
             levels: Levels::default(),
             presence: Presence::default(),
             documents: Documents::default(),
-            events: EventQueue::new(capacity),
+            events: EventQueue::new(limits),
+            closing: false,
+            spool: SpoolState::Off,
             detections: VecDeque::with_capacity(DETECTIONS),
             stats: None,
             connected: false,
@@ -132,8 +166,10 @@ impl Outbox {
         }
     }
 
-    pub fn put_event(&mut self, id: Ulid, change: Change, payload: Vec<u8>) {
-        self.events.push(id, change, payload);
+    /// How the spool is from now on.
+    pub fn spooled(&mut self, state: SpoolState) {
+        self.spool = state;
+        self.events.require_disk(state == SpoolState::Ok);
     }
 
     /// Whether detections would go anywhere; if not, one frame of them counts as dropped.
@@ -156,9 +192,10 @@ impl Outbox {
         self.stats = Some(payload);
     }
 
-    /// There is a connection, which knows nothing yet.
-    pub fn connected(&mut self) {
+    /// There is a connection, which knows nothing yet. `now` is monotonic.
+    pub fn connected(&mut self, now: Duration) {
         self.connected = true;
+        self.events.expire(now);
         self.levels.rewind();
         self.presence.rewind();
         self.documents.rewind();
@@ -231,7 +268,9 @@ impl Outbox {
             sent: self.sent,
             acked: self.acked,
             dropped: self.events.dropped(),
+            expired: self.events.expired(),
             dropped_detections: self.dropped_detections,
+            spool: self.spool,
         }
     }
 }

@@ -2,13 +2,15 @@
 //!
 //! Serialised straight from borrowed values: the only memory taken is the message itself.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 
 use jiff::Timestamp;
 use jiff::fmt::StdFmtWrite;
 use jiff::fmt::temporal::DateTimePrinter;
 use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use ulid::Ulid;
 
 use crate::event::{ActionEvent, Change, Reason};
@@ -38,52 +40,82 @@ pub fn event_json<'a>(
         schema: SCHEMA,
         id: Text(event.id),
         change: event.change,
-        node: &origin.node,
-        camera: &event.camera,
+        node: Cow::from(&origin.node),
+        camera: Cow::from(&event.camera),
         track: event.track,
-        action: &event.action,
-        label: &event.label,
+        action: Cow::from(&event.action),
+        label: Cow::from(&event.label),
         score: decimals(event.score),
         peak_score: decimals(event.peak_score),
         rect: fractions(event.rect),
-        zones: &event.zones,
+        zones: Cow::from(&event.zones),
         begin: Text(Rfc3339(event.begin)),
         time: Text(Rfc3339(event.time)),
         end: event.end.map(|end| Text(Rfc3339(end))),
         reason: event.reason,
         provisional: event.provisional,
         latency_ms,
-        pack: &origin.pack,
-        vocabulary: &origin.vocabulary,
+        pack: Cow::from(&origin.pack),
+        vocabulary: Cow::from(&origin.vocabulary),
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 struct EventJson<'a> {
     schema: u32,
     id: Text<Ulid>,
     #[serde(rename = "type")]
     change: Change,
-    node: &'a str,
-    camera: &'a str,
+    #[serde(borrow)]
+    node: Cow<'a, str>,
+    camera: Cow<'a, str>,
     track: u64,
-    action: &'a str,
-    label: &'a str,
+    action: Cow<'a, str>,
+    label: Cow<'a, str>,
     score: f64,
     peak_score: f64,
     #[serde(rename = "box")]
     rect: [f64; 4],
-    zones: &'a [String],
+    zones: Cow<'a, [String]>,
     begin: Text<Rfc3339>,
     time: Text<Rfc3339>,
     end: Option<Text<Rfc3339>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     reason: Option<Reason>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     provisional: bool,
     latency_ms: u64,
-    pack: &'a str,
-    vocabulary: &'a str,
+    pack: Cow<'a, str>,
+    vocabulary: Cow<'a, str>,
+}
+
+/// Which occurrence a published event belongs to, and what it says of it; `None` if it is no event.
+pub(super) fn identity(payload: &[u8]) -> Option<(Ulid, Change)> {
+    let event: EventJson<'_> = serde_json::from_slice(payload).ok()?;
+    Some((event.id.0, event.change))
+}
+
+/// The end of an occurrence that was found open after a restart.
+#[derive(Debug, PartialEq)]
+pub(super) struct RestartEnd {
+    pub camera: String,
+    pub action: String,
+    /// The latest that is known of it.
+    pub time: Timestamp,
+    pub payload: Vec<u8>,
+}
+
+/// Ends the occurrence of which `latest` is the latest event published: at that event's time, since nobody knows what
+/// was after it. `None` if it is no event.
+pub(super) fn restart_end(latest: &[u8]) -> Option<RestartEnd> {
+    let mut event: EventJson<'_> = serde_json::from_slice(latest).ok()?;
+    let time = event.time.0.0;
+    event.change = Change::End;
+    event.end = Some(Text(Rfc3339(time)));
+    event.reason = Some(Reason::Restart);
+    event.latency_ms = 0;
+    let (camera, action) = (event.camera.clone().into_owned(), event.action.clone().into_owned());
+    Some(RestartEnd { camera, action, time, payload: to_json(&event) })
 }
 
 /// How many actions of a person are published with detections, the best ones.
@@ -189,6 +221,12 @@ impl<T: fmt::Display> Serialize for Text<T> {
     }
 }
 
+impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for Text<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Cow::<str>::deserialize(deserializer)?.parse().map(Self).map_err(de::Error::custom)
+    }
+}
+
 /// RFC 3339 in UTC with three decimals, always: `2026-11-22T20:14:03.120Z`.
 pub(super) struct Rfc3339(pub Timestamp);
 
@@ -196,6 +234,14 @@ impl fmt::Display for Rfc3339 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         static PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
         PRINTER.print_timestamp(&self.0, StdFmtWrite(f)).map_err(|_| fmt::Error)
+    }
+}
+
+impl FromStr for Rfc3339 {
+    type Err = jiff::Error;
+
+    fn from_str(text: &str) -> Result<Self, jiff::Error> {
+        text.parse().map(Self)
     }
 }
 
@@ -276,6 +322,24 @@ mod tests {
         assert_eq!(value["type"], "end");
         assert_eq!(value["end"], "2026-11-22T20:14:09.000Z");
         assert_eq!(value["reason"], "source_ended");
+    }
+
+    #[test]
+    fn what_was_open_at_a_restart_ends_when_it_was_last_heard_of() {
+        let latest = to_json(&event_json(&ActionEvent { change: Change::Update, ..event() }, &origin(), 212));
+        let end = restart_end(&latest).unwrap();
+        let ended = ActionEvent {
+            change: Change::End,
+            end: Some(event().time),
+            reason: Some(Reason::Restart),
+            ..event()
+        };
+        let text = |json: Vec<u8>| String::from_utf8(json).unwrap();
+        assert_eq!(text(end.payload.clone()), text(to_json(&event_json(&ended, &origin(), 0))));
+        assert_eq!((end.camera.as_str(), end.action.as_str()), ("gate", "climbing_fence"));
+        assert_eq!(end.time.as_millisecond(), event().time.as_millisecond());
+        assert_eq!(identity(&latest), Some((event().id, Change::Update)));
+        assert_eq!((identity(b"{}"), restart_end(&latest[1..])), (None, None));
     }
 
     #[test]

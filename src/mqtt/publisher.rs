@@ -61,13 +61,16 @@ impl Publisher {
     /// Publishes an event, and `state` where it changes. This is the hand-over that `latency_ms` runs to. Every `begin`
     /// must be followed by an `end` of the same id.
     pub fn event(&self, event: &ActionEvent) {
-        let latency = self.0.clock.monotonic().saturating_sub(event.captured);
+        let now = self.0.clock.monotonic();
+        let latency = now.saturating_sub(event.captured);
         let mut outbox = self.0.outbox();
         let latency_ms = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
         let payload = to_json(&event_json(event, &outbox.origin, latency_ms));
-        outbox.put_event(event.id, event.change, payload);
+        outbox.events.expire(now);
+        outbox.events.push(event.id, event.change, event.time.as_millisecond(), now, payload);
         outbox.levels.follow(event);
         drop(outbox);
+        self.0.spool_bell.notify_one();
         self.0.bell.notify_one();
     }
 

@@ -20,7 +20,7 @@ use super::listeners::{self, Incoming};
 use super::outbox::{Kind, Message, Room, Shared};
 
 /// Messages that the broker may leave unacknowledged. Small, since each may be repeated after a reconnect.
-const WINDOW: usize = 20;
+pub(super) const WINDOW: usize = 20;
 /// Messages without acknowledgement handed over but not yet written to the socket.
 const UNWRITTEN: usize = 8;
 /// Never full: what we hand over is bounded by the two above, the subscriptions and two parting words.
@@ -111,7 +111,8 @@ struct Connected<'a>(&'a Shared);
 
 impl<'a> Connected<'a> {
     fn new(shared: &'a Shared) -> Self {
-        shared.outbox().connected();
+        let now = shared.clock.monotonic();
+        shared.outbox().connected(now);
         Self(shared)
     }
 }
@@ -161,7 +162,7 @@ impl<'a> Delivery<'a> {
             self.subscribed.push(filter);
         }
         while self.parting == Parting::No {
-            let Some(message) = self.shared.outbox().next(self.flight.room()) else { break };
+            let Some(message) = self.shared.next(self.flight.room()) else { break };
             self.hand_over(message)?;
         }
         if closing && self.flight.is_empty() {
@@ -195,7 +196,7 @@ impl<'a> Delivery<'a> {
             Event::Outgoing(Outgoing::Publish(packet)) => self.flight.written(*packet),
             Event::Incoming(Packet::PubAck(ack)) => {
                 if let Some(kind) = self.flight.acknowledged(ack.pkid) {
-                    self.shared.outbox().acknowledge(kind);
+                    self.shared.acknowledge(kind);
                 }
             }
             Event::Incoming(Packet::Publish(publish)) => self.shared.listeners.tell(&Incoming {

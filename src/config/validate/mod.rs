@@ -116,6 +116,13 @@ fn mqtt(mqtt: &Mqtt, report: &mut Report) {
     transport::transport(mqtt, &path, report);
     span(report, &path.key("keep_alive"), mqtt.keep_alive, 1.0..=65_535.0);
     count(report, &path.key("queue"), mqtt.queue, 1..=1_000_000);
+    let spool = path.key("spool");
+    if mqtt.spool.path.as_ref().is_some_and(|path| path.file_name().is_none()) {
+        report.error(&spool.key("path"), "no file; give one, such as \"/var/lib/watchword/spool.db\"");
+    }
+    count(report, &spool.key("max_events"), mqtt.spool.max_events, 100..=1_000_000);
+    count(report, &spool.key("max_bytes"), mqtt.spool.max_bytes, 100_000..=10_000_000_000);
+    span(report, &spool.key("max_age"), mqtt.spool.max_age, 60.0..=366.0 * 86_400.0);
     if mqtt.broker == BrokerKind::Embedded && !is_loopback(&mqtt.host) && mqtt.password_file.is_none() {
         let message = format!(
             "the embedded broker will listen on {} for everybody in reach; set mqtt.username and \
