@@ -84,7 +84,6 @@ pub struct Device<D = Node> {
     /// When the last good frame was captured.
     dated: Option<Duration>,
     timestamps: Option<TimestampClock>,
-    /// Frames whose time was not believed.
     misdated: u64,
     corrupted: u64,
     /// When the last good frame came, or the stream began.
@@ -178,6 +177,11 @@ impl<D: Driver> Device<D> {
     /// What dates the frames; `None` before the first one.
     pub fn timestamps(&self) -> Option<TimestampClock> {
         self.timestamps
+    }
+
+    /// Frames whose time was not believed; their arrival was taken.
+    pub fn misdated(&self) -> u64 {
+        self.misdated
     }
 
     fn fail(&self, what: &str, error: &io::Error) -> CameraError {

@@ -125,7 +125,7 @@ fn frames_are_dated_by_arrival_where_the_drivers_time_cannot_be() {
     let mut device = start(grey(script));
     let times: Vec<f64> = read(&mut device, 7).into_iter().map(|(_, time)| time).collect();
     assert_eq!(times, [99.5, 100.0, 100.0, 100.0, 100.0, 100.0, 100.0]);
-    assert_eq!(device.misdated, 5);
+    assert_eq!(device.misdated(), 5);
     for (flags, clock) in [(0, TimestampClock::Unknown), (BUF_FLAG_TIMESTAMP_COPY, TimestampClock::Copied)] {
         let timestamp = Some(second(99.0));
         let mut device =
@@ -385,7 +385,7 @@ fn wavy_row(pixels: Pixels, plane: usize, y: usize, bytes: usize) -> Vec<u8> {
     let byte = |at: usize| match pixels {
         // Two lumas and two chromas, in turn.
         Pixels::Packed(order) => {
-            let is_luma = (at % 2 == 0) == (order == Packed::Yuyv);
+            let is_luma = at.is_multiple_of(2) == (order == Packed::Yuyv);
             if is_luma { wave(0, at / 2, y) } else { wave(1 + at % 4 / 2, at / 4, y) }
         }
         Pixels::Planes(PixelFormat::Rgb24 | PixelFormat::Bgr24) => wave(at % 3, at / 3, y),

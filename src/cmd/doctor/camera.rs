@@ -180,6 +180,8 @@ struct Capture {
     /// Came damaged, and were passed over.
     corrupted: u64,
     timestamps: Option<TimestampClock>,
+    /// Frames whose time was impossible, so that their arrival was taken.
+    misdated: u64,
     saved: Option<PathBuf>,
 }
 
@@ -219,6 +221,7 @@ fn capture(device: &Path, args: &Args, stop: Stop) -> anyhow::Result<Capture> {
         pace,
         corrupted,
         timestamps: source.timestamps(),
+        misdated: source.misdated(),
         saved: args.save.clone(),
     })
 }
@@ -333,7 +336,7 @@ fn said(control: &ControlReport) -> String {
 }
 
 fn print_capture(capture: &Capture) {
-    let Capture { description, first_frame_ms, pace, corrupted, timestamps, saved, .. } = capture;
+    let Capture { description, first_frame_ms, pace, corrupted, timestamps, misdated, saved, .. } = capture;
     let Pace { frames, seconds, fps, jitter_ms, longest_interval_ms, missing } = pace;
     println!("\nCapture");
     println!("  {description}");
@@ -353,6 +356,9 @@ fn print_capture(capture: &Capture) {
         None => "none",
     };
     println!("  timestamps: {clock}");
+    if *misdated > 0 {
+        println!("  {misdated} of them cannot be, and the frames' arrival was taken");
+    }
     if let Some(path) = saved {
         println!("  last frame saved as {}", path.display());
     }
