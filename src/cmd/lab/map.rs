@@ -1,5 +1,6 @@
 //! `lab map`: how good detections are, in the papers' measure.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -159,8 +160,9 @@ fn keep_videos(
     found: &mut Found,
 ) -> anyhow::Result<()> {
     let lookup = annotation::VideoNames::lenient(catalogue);
-    let kept: std::collections::HashSet<_> =
-        names.iter().filter_map(|name| lookup.find(name, catalogue)).collect();
+    // Lists such as UCF101's have the label's number behind the name.
+    let first = names.iter().filter_map(|line| line.split_whitespace().next());
+    let kept: HashSet<_> = first.filter_map(|name| lookup.find(name, catalogue)).collect();
     truth.frames.retain(|actor| kept.contains(&actor.video));
     truth.tubes.retain(|action| kept.contains(&action.video));
     found.frames.iter_mut().for_each(|actors| actors.retain(|actor| kept.contains(&actor.video)));

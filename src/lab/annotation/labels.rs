@@ -10,11 +10,11 @@ use crate::lab::map::{Catalogue, Class};
 /// No list of labels or videos is longer.
 const MOST_BYTES: u64 = 64 << 20;
 
-/// A name a line; what follows the first blank of a line, as in `v_Basketball_g01_c01.avi 1`, is passed over.
+/// A name a line.
 pub fn names(path: &Path) -> anyhow::Result<Vec<String>> {
     let read = || {
         let text = text(path)?;
-        let names = text.lines().filter_map(|line| line.split_whitespace().next());
+        let names = text.lines().map(str::trim).filter(|line| !line.is_empty());
         let names: Vec<String> = names.map(str::to_owned).collect();
         ensure!(!names.is_empty(), "there is no name in it");
         Ok(names)
@@ -26,7 +26,7 @@ pub fn names(path: &Path) -> anyhow::Result<Vec<String>> {
 pub fn classes(path: &Path) -> anyhow::Result<Vec<Class>> {
     let read = || {
         let text = text(path)?;
-        let classes = if text.contains('{') { label_map(&text)? } else { lines(&text)? };
+        let classes = if text.contains('{') { label_map(&text)? } else { lines(&text) };
         ensure!(!classes.is_empty(), "there is no label in it");
         Ok(classes)
     };
@@ -39,18 +39,15 @@ fn text(path: &Path) -> anyhow::Result<String> {
     Ok(std::fs::read_to_string(path)?)
 }
 
-fn lines(text: &str) -> anyhow::Result<Vec<Class>> {
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let class = |(place, line): (i64, &str)| match line.split_once(char::is_whitespace) {
-        None => Ok(Class { id: place, name: line.to_owned() }),
-        Some((number, name)) => {
-            let id = number
-                .parse()
-                .with_context(|| format!("{line:?} is neither a label nor number and label"))?;
-            Ok(Class { id, name: name.trim().to_owned() })
-        }
-    };
-    (1..).zip(lines).map(class).collect()
+fn lines(text: &str) -> Vec<Class> {
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let numbered = lines.iter().map(|line| {
+        let (number, name) = line.split_once(char::is_whitespace)?;
+        Some(Class { id: number.parse().ok()?, name: name.trim().to_owned() })
+    });
+    numbered.collect::<Option<_>>().unwrap_or_else(|| {
+        (1..).zip(&lines).map(|(id, name)| Class { id, name: (*name).to_owned() }).collect()
+    })
 }
 
 /// The labels of a file that calls them by number or by name: `classes`, or for want of them what it calls them, numbers
