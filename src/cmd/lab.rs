@@ -1,5 +1,6 @@
 //! `watchword lab`: the science behind the heads, for workstations.
 
+mod features;
 mod heads;
 mod init;
 mod map;
@@ -14,6 +15,8 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Keep what the networks see in a data set, for training
+    Features(features::Args),
     /// Run the heads on features in a file, and write all they make of them
     Heads(heads::Args),
     /// Write new heads: untrained ones, as training starts, or random ones
@@ -25,6 +28,7 @@ enum Command {
 /// Runs the subcommand.
 pub fn run(args: Args) -> anyhow::Result<()> {
     match args.command {
+        Command::Features(args) => features::run(args),
         Command::Heads(args) => heads::run(args),
         Command::Init(args) => init::run(args),
         Command::Map(args) => map::run(args),

@@ -1,6 +1,7 @@
-//! The science behind the heads, for workstations: how good they are.
+//! The science behind the heads, for workstations: what they are trained on, and how good they are.
 //!
 //! Nothing that runs on a board knows this room; the feature `lab` leaves it out.
 
 pub mod annotation;
+pub mod features;
 pub mod map;

@@ -1,6 +1,5 @@
 //! `lab map`: how good detections are, in the papers' measure.
 
-use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -79,7 +78,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     )?;
     tell(&strangers);
     if let Some(path) = &args.videos {
-        keep_videos(&annotation::names(path)?, &catalogue, &mut truth, &mut found)
+        annotation::keep_videos(&annotation::names(path)?, &catalogue, &mut truth, &mut found)
             .with_context(|| format!("list {}", path.display()))?;
     }
     if let Some(least) = args.min_score {
@@ -150,25 +149,6 @@ fn tell(strangers: &Strangers) {
             names.join(", ")
         );
     }
-}
-
-/// Leaves the videos of these names in truth and detections.
-fn keep_videos(
-    names: &[String],
-    catalogue: &Catalogue,
-    truth: &mut Truth,
-    found: &mut Found,
-) -> anyhow::Result<()> {
-    let lookup = annotation::VideoNames::lenient(catalogue);
-    // Lists such as UCF101's have the label's number behind the name.
-    let first = names.iter().filter_map(|line| line.split_whitespace().next());
-    let kept: HashSet<_> = first.filter_map(|name| lookup.find(name, catalogue)).collect();
-    truth.frames.retain(|actor| kept.contains(&actor.video));
-    truth.tubes.retain(|action| kept.contains(&action.video));
-    found.frames.iter_mut().for_each(|actors| actors.retain(|actor| kept.contains(&actor.video)));
-    found.tubes.iter_mut().for_each(|actions| actions.retain(|action| kept.contains(&action.video)));
-    ensure!(!truth.frames.is_empty(), "none of its {} videos is in the ground truth", names.len());
-    Ok(())
 }
 
 /// The labels of these names.

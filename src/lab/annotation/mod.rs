@@ -15,7 +15,7 @@ mod ucf101;
 mod video_names;
 mod yowo;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use anyhow::{Context, bail};
@@ -24,7 +24,7 @@ use super::map::{Catalogue, Class, Found, Label, Truth, Video};
 pub use format::Format;
 use format::Source;
 pub use labels::{classes, names};
-pub use video_names::VideoNames;
+use video_names::VideoNames;
 
 /// What a ground truth does not say of itself.
 #[derive(Debug, Clone)]
@@ -84,6 +84,25 @@ pub fn detections(
         Ok((found, names.strangers))
     };
     read().with_context(|| format!("detections {}", path.display()))
+}
+
+/// Leaves the videos of these names in truth and detections.
+pub fn keep_videos(
+    names: &[String],
+    catalogue: &Catalogue,
+    truth: &mut Truth,
+    found: &mut Found,
+) -> anyhow::Result<()> {
+    let lookup = VideoNames::lenient(catalogue);
+    // Lists such as UCF101's have the label's number behind the name.
+    let first = names.iter().filter_map(|line| line.split_whitespace().next());
+    let kept: HashSet<_> = first.filter_map(|name| lookup.find(name, catalogue)).collect();
+    truth.frames.retain(|actor| kept.contains(&actor.video));
+    truth.tubes.retain(|action| kept.contains(&action.video));
+    found.frames.iter_mut().for_each(|actors| actors.retain(|actor| kept.contains(&actor.video)));
+    found.tubes.iter_mut().for_each(|actions| actions.retain(|action| kept.contains(&action.video)));
+    anyhow::ensure!(!truth.frames.is_empty(), "none of its {} videos is in the ground truth", names.len());
+    Ok(())
 }
 
 /// Labels of detections that the ground truth does not list, and how often they came.

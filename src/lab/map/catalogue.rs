@@ -78,6 +78,10 @@ impl Catalogue {
         &self.videos
     }
 
+    pub fn video_name(&self, video: Video) -> &str {
+        self.videos.get(video.0).map_or("", String::as_str)
+    }
+
     /// The video of this name, entered if it is new.
     pub fn video(&mut self, name: &str) -> Video {
         if let Some(video) = self.by_video.get(name) {

@@ -14,7 +14,7 @@ mod tests;
 mod tube;
 
 pub use catalogue::{Catalogue, Class, Label, Video};
-pub use oracle::oracle;
+pub use oracle::{oracle, persons};
 pub use region::{Region, RegionError};
 pub use report::{LabelScore, Measure, Report, frame_map, video_map};
 pub use tube::{Tube, TubeError, whole};

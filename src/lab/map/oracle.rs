@@ -29,7 +29,7 @@ pub fn oracle(truth: &Truth, found: Found) -> Found {
 }
 
 /// Each box once, where a file has it once for each label, with the best of its scores.
-fn persons(found: Vec<FoundActor>) -> Vec<FoundActor> {
+pub fn persons(found: Vec<FoundActor>) -> Vec<FoundActor> {
     let mut persons: Vec<FoundActor> = Vec::with_capacity(found.len());
     let mut seen = HashMap::new();
     for actor in found {
