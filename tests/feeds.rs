@@ -10,13 +10,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use puppets::frame;
-use watcher::{Watcher, config, pipeline};
+use watcher::{Notes, Watcher, config, pipeline};
 use watchword::camera::{CameraError, Source, SourceInfo, Stop};
-use watchword::clock::{Clock, SystemClock};
+use watchword::clock::{Clock, ManualClock, SystemClock};
 use watchword::config;
 use watchword::event::Reason;
 use watchword::frame::{Frame, PixelFormat};
-use watchword::pipeline::{Delivery, Feed, Gate, Status};
+use watchword::pipeline::{Delivery, Feed, Gate, Schedule, Status};
 
 /// A camera of so many frames a second that counts how often it is held open.
 struct Endless {
@@ -111,4 +111,76 @@ fn a_paused_camera_is_given_back_and_its_events_end_with_the_reason() {
         expected.into_iter().filter(|s| *s != Status::Opening || statuses.contains(s)).collect();
     assert_eq!(statuses, expected);
     assert_eq!((report.cameras[0].reopened, report.cameras[0].last_error.as_deref()), (0, None));
+}
+
+#[test]
+fn a_schedule_opens_and_shuts_also_when_the_wall_clock_jumps() {
+    let at = |text: &str| text.parse::<jiff::Timestamp>().unwrap();
+    // A Wednesday.
+    let clock = Arc::new(ManualClock::new(Duration::from_secs(100), at("2026-06-03T12:00:00Z")));
+    let camera = config::Camera {
+        name: "gate".into(),
+        schedule: vec!["mon-fri 08:00-18:00".parse().unwrap()],
+        ..Default::default()
+    };
+    let node = config::Node { time_zone: Some("UTC".into()), ..Default::default() };
+    let (stop, open, watcher) = (Stop::new(), Arc::default(), Watcher::default());
+    let gate = Gate::new(Schedule::of(&camera, &node));
+    let feed = {
+        let (stop, open) = (stop.child(), Arc::clone(&open));
+        let own = stop.clone();
+        let open = Box::new(move || Ok(Endless::open(100.0, &open, &stop)));
+        Feed { camera, open, delivery: Delivery::Latest, gate, stop: own }
+    };
+    let mut pipeline = pipeline(config(), vec![feed]);
+    pipeline.clock = clock.clone();
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| pipeline.run(&mut watcher.clone(), &stop).unwrap());
+        let until = |status| {
+            watcher.until("a status", |notes| notes.statuses.last() == Some(&("gate".into(), status)));
+        };
+        until(Status::Online);
+        watcher.until("an event", |notes| notes.begun > 0);
+        clock.set_utc(at("2026-06-03T18:00:00Z"));
+        until(Status::ScheduledOff);
+        watcher.until("its ends", |notes| notes.ends.len() == notes.begun);
+        assert!(watcher.0.lock().unwrap().ends.iter().all(|reason| *reason == Some(Reason::Scheduled)));
+        assert_eq!(open.load(Ordering::SeqCst), 0, "the device is free for others");
+        // Set back, as by NTP; then far ahead, to a Saturday.
+        clock.set_utc(at("2026-06-03T17:59:00Z"));
+        until(Status::Online);
+        clock.set_utc(at("2027-01-02T12:00:00Z"));
+        until(Status::ScheduledOff);
+        stop.set();
+        running.join().unwrap()
+    });
+}
+
+#[test]
+fn a_fast_camera_leaves_the_slow_one_its_turns_and_each_ones_losses_are_counted() {
+    let (stop, open, watcher) = (Stop::new(), Arc::default(), Watcher::default());
+    let feeds = [("fast", 1000.0), ("also_fast", 1000.0), ("slow", 4.0)].map(|(name, fps)| {
+        let (stop, open) = (stop.child(), Arc::clone(&open));
+        let own = stop.clone();
+        let camera = config::Camera { name: name.into(), ..Default::default() };
+        let open = Box::new(move || Ok(Endless::open(fps, &open, &stop)));
+        Feed { camera, open, delivery: Delivery::Latest, gate: Gate::default(), stop: own }
+    });
+    let pipeline = pipeline(config(), feeds.into());
+    let report = std::thread::scope(|scope| {
+        let running = scope.spawn(|| pipeline.run(&mut watcher.clone(), &stop).unwrap());
+        let of =
+            |notes: &Notes, camera: &str| notes.analysed.iter().filter(|(name, _)| name == camera).count();
+        watcher.until("ten of the slow one", |notes| of(notes, "slow") >= 10);
+        stop.set();
+        running.join().unwrap()
+    });
+    for camera in &report.cameras {
+        // One frame may lie in the slot unread.
+        let lost = camera.captured - camera.analysed;
+        assert!(camera.dropped == lost || camera.dropped + 1 == lost, "{camera:?}");
+    }
+    let [fast, also_fast, slow] = &report.cameras[..] else { panic!("{report:?}") };
+    assert!(fast.dropped > 0 && also_fast.dropped > 0);
+    assert!(slow.analysed >= 10);
 }

@@ -397,6 +397,27 @@ impl Clock for Impatient {
 }
 
 #[test]
+fn a_recording_is_played_faster_or_slower_and_keeps_its_times() {
+    let dir = folder(&["1.jpg", "2.jpg", "3.jpg", "4.jpg"]);
+    let camera = config::Camera { fps: Some(2.0), ..camera(&dir) };
+    for (speed, steps) in
+        [(config::Speed::Times(100.0), 5), (config::Speed::Times(10.0), 50), (config::Speed::Max, 0)]
+    {
+        let clock = Arc::new(Impatient(AtomicU64::new(1000)));
+        let source = open(&camera, clock.clone(), Stop::new()).unwrap();
+        let mut source = Paced::new(source, clock.clone(), Stop::new()).at(speed);
+        let mut frame = Frame::default();
+        for index in 0..4 {
+            assert!(source.read(&mut frame).unwrap());
+            let now = clock.0.load(Ordering::Relaxed);
+            assert_eq!(frame.time.monotonic, Duration::from_millis(1000 + 500 * index));
+            assert!(now >= 1000 + steps * index, "{speed:?}: frame {index} at {now}");
+            assert!(now < 1500, "{speed:?}: frame {index} at {now}");
+        }
+    }
+}
+
+#[test]
 fn a_paced_recording_waits_for_its_time() {
     let dir = folder(&["1.jpg", "2.jpg", "3.jpg", "4.jpg"]);
     let clock = Arc::new(Impatient(AtomicU64::new(1000)));

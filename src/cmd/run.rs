@@ -11,9 +11,9 @@ use super::assemble::Loaded;
 use super::interrupt::stop_on_signals;
 use crate::camera::{self, Paced};
 use crate::clock::{Clock, SystemClock};
-use crate::config::BrokerKind;
+use crate::config::{BrokerKind, Speed};
 use crate::mqtt::{Broker, Mqtt, SpoolState};
-use crate::pipeline::{Delivery, Feed, Gate, Opener, Pipeline, Publishing, Requests};
+use crate::pipeline::{Delivery, Feed, Gate, Opener, Pipeline, Publishing, Requests, Schedule};
 
 /// Watch the configured cameras and publish what is seen, until SIGTERM or SIGINT.
 #[derive(clap::Args)]
@@ -64,9 +64,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             let own = stop.clone();
             let open: Opener = Box::new(move || {
                 let source = camera::open(&wanted, Arc::clone(&clock), stop.clone())?;
-                Ok(Box::new(Paced::new(source, Arc::clone(&clock), stop.clone())))
+                Ok(Box::new(Paced::new(source, Arc::clone(&clock), stop.clone()).at(wanted.speed)))
             });
-            Feed { camera, open, delivery: Delivery::Latest, gate: Gate::default(), stop: own }
+            let gate = Gate::new(Schedule::of(&camera, &config.node));
+            let own_time = camera.speed == Speed::default();
+            let delivery = if own_time { Delivery::Latest } else { Delivery::Replay };
+            Feed { camera, open, delivery, gate, stop: own }
         })
         .collect();
     let pipeline = Pipeline {

@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use super::{FileRef, Hwaccel, RtspTransport, Span};
+use super::{FileRef, Hours, Hwaccel, RtspTransport, Span, Speed};
 
 /// `[[camera]]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,6 +39,10 @@ pub struct Camera {
     pub repeat: bool,
     /// What a device's controls are set to whenever it is opened, by the driver's names as `v4l2-ctl` writes them.
     pub controls: BTreeMap<String, ControlValue>,
+    /// How fast a recording is played.
+    pub speed: Speed,
+    /// When it is watched; empty: always.
+    pub schedule: Vec<Hours>,
     /// Degrees clockwise by which the picture is turned: 0, 90, 180 or 270.
     pub rotate: u32,
     /// Whether left and right change places, after turning.
@@ -67,6 +71,8 @@ impl Default for Camera {
             password_file: None,
             repeat: false,
             controls: BTreeMap::new(),
+            speed: Speed::default(),
+            schedule: Vec::new(),
             rotate: 0,
             mirror: false,
             region: None,

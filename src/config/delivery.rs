@@ -12,11 +12,13 @@ use super::{FileRef, Span, Tls, Transport};
 pub struct Node {
     /// Slug; the second level of every topic.
     pub name: String,
+    /// IANA's name of the time zone that cameras' schedules are in; absent: the system's.
+    pub time_zone: Option<String>,
 }
 
 impl Default for Node {
     fn default() -> Self {
-        Self { name: "watchword".into() }
+        Self { name: "watchword".into(), time_zone: None }
     }
 }
 

@@ -301,6 +301,45 @@ fn a_camera_is_framed_by_quarters_fractions_and_polygons() {
 }
 
 #[test]
+fn a_schedule_and_a_speed_are_read_and_wrong_ones_named() {
+    let action = "[[action]]\nname = \"running\"\nphrases = [\"running\"]\n";
+    let text = |zone: &str, more: &str| {
+        format!(
+            "[node]\ntime_zone = \"{zone}\"\n[[camera]]\nname = \"gate\"\nsource = \"a.mp4\"\n{more}\n{action}"
+        )
+    };
+    let good = "schedule = [\"mon-fri 08:00-18:00\", \"sat 22:00-06:00\"]\nspeed = 2";
+    let config = load(&text("Europe/Berlin", good), &[]).unwrap().config;
+    assert_eq!((config.cameras[0].schedule.len(), config.cameras[0].speed), (2, Speed::Times(2.0)));
+    assert_eq!(toml::from_str::<Config>(&toml::to_string(&config).unwrap()).unwrap(), config);
+    let max = load(&text("UTC", "speed = \"max\""), &[]).unwrap().config;
+    assert_eq!(max.cameras[0].speed, Speed::Max);
+    refuses(
+        &text("Europe/Berln", ""),
+        &["2: node.time_zone: there is no time zone \"Europe/Berln\"; did you mean \"Europe/Berlin\"?"],
+    );
+    refuses(
+        &text("my own zone", ""),
+        &["2: node.time_zone: there is no time zone \"my own zone\"; write one of IANA's"],
+    );
+    for (more, expected) in [
+        (
+            "schedule = [\"mon-fri 8-18\"]",
+            "6: camera[0].schedule[0]: \"mon-fri 8-18\": \"8\" is no time of day",
+        ),
+        ("speed = 0", "6: camera[0].speed: 0 is no speed; give a factor"),
+        (
+            "speed = \"fast\"",
+            "6: camera[0].speed: invalid value: string \"fast\", expected a factor such as 2.0",
+        ),
+    ] {
+        refuses(&text("UTC", more), &[expected]);
+    }
+    let device = text("UTC", "speed = 2").replace("a.mp4", "/dev/video0");
+    refuses(&device, &["6: camera[0].speed: only a recording has a speed"]);
+}
+
+#[test]
 fn a_streams_settings_are_read_and_wrong_ones_named() {
     let action = "[[action]]\nname = \"running\"\nphrases = [\"running\"]\n";
     let text = |source: &str, more: &str| {

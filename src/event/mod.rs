@@ -39,6 +39,8 @@ pub enum Reason {
     SourceEnded,
     /// The camera was paused by command.
     Paused,
+    /// The hours ended in which the camera is watched.
+    Scheduled,
     /// The action was taken out of the vocabulary.
     VocabularyChanged,
     /// The camera was taken out of the configuration, or what was told ahead of the decision is told no more.

@@ -96,7 +96,7 @@ impl Camera {
     pub fn at(&self, now: FrameTime) -> FrameTime {
         match self.delivery {
             Delivery::Latest => now,
-            Delivery::Every => self.latest.unwrap_or(now),
+            Delivery::Every | Delivery::Replay => self.latest.unwrap_or(now),
         }
     }
 }

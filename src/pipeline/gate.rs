@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 
+use super::schedule::Schedule;
 use crate::event::Reason;
 
 /// One camera's gate. Clones are the same gate. Open unless somebody has shut it.
@@ -14,6 +15,7 @@ use crate::event::Reason;
 #[derive(Debug, Clone, Default)]
 pub struct Gate {
     paused: Arc<AtomicBool>,
+    schedule: Arc<Schedule>,
 }
 
 /// Why a gate is shut.
@@ -21,9 +23,22 @@ pub struct Gate {
 pub enum Shut {
     /// By [`Gate::pause`].
     Paused,
+    /// The camera is not to be watched at this time.
+    Scheduled,
 }
 
 impl Gate {
+    /// Shut while `schedule` does not cover the time, and when it is paused.
+    pub fn new(schedule: Schedule) -> Self {
+        Self { paused: Arc::default(), schedule: Arc::new(schedule) }
+    }
+
+    /// A gate with another schedule that is paused and resumed together with this one.
+    #[must_use]
+    pub fn rescheduled(&self, schedule: Schedule) -> Self {
+        Self { paused: Arc::clone(&self.paused), schedule: Arc::new(schedule) }
+    }
+
     /// Shuts it until [`Gate::resume`].
     pub fn pause(&self) {
         self.paused.store(true, Ordering::Relaxed);
@@ -40,8 +55,12 @@ impl Gate {
     }
 
     /// Why it is shut at `now`; `None` if it is open.
-    pub fn shut(&self, _now: Timestamp) -> Option<Shut> {
-        self.is_paused().then_some(Shut::Paused)
+    pub fn shut(&self, now: Timestamp) -> Option<Shut> {
+        if self.is_paused() {
+            Some(Shut::Paused)
+        } else {
+            (!self.schedule.covers(now)).then_some(Shut::Scheduled)
+        }
     }
 }
 
@@ -49,6 +68,7 @@ impl From<Shut> for Reason {
     fn from(shut: Shut) -> Self {
         match shut {
             Shut::Paused => Self::Paused,
+            Shut::Scheduled => Self::Scheduled,
         }
     }
 }

@@ -15,8 +15,10 @@ use crate::frame::Frame;
 pub enum Delivery {
     /// It is replaced and counted: a live camera never waits.
     Latest,
-    /// The camera waits: a recording is analysed whole.
+    /// The camera waits: a recording is analysed whole. What goes wrong with it ends the pipeline.
     Every,
+    /// The camera waits, and as a live one is opened again when it breaks.
+    Replay,
 }
 
 /// What the analysis finds in a slot.
@@ -92,7 +94,7 @@ impl Mailbox {
                 return false;
             }
             let Some(slot) = slots.of(camera) else { return false };
-            if slot.waiting && delivery == Delivery::Every {
+            if slot.waiting && delivery != Delivery::Latest {
                 slots = self.emptied.wait(slots).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
@@ -192,6 +194,8 @@ impl Slot {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn numbered(sequence: u64) -> Frame {
@@ -247,6 +251,32 @@ mod tests {
             order.extend(mailbox.take(&mut frame, SOON).map(|(camera, _)| camera));
         }
         assert_eq!(order, [0, 1, 2, 0, 1, 2]);
+    }
+
+    proptest! {
+        /// However others hurry: a frame that waits is taken before any other camera has had two turns.
+        #[test]
+        fn no_camera_starves_another(
+            cameras in 2usize..6, steps in prop::collection::vec((0usize..6, 0u8..4), 1..200),
+        ) {
+            let mailbox = Mailbox::new(cameras);
+            // Turns of others since the frame came, by the camera that has one waiting.
+            let mut waiting: Vec<Option<Vec<u32>>> = vec![None; cameras];
+            let mut frame = Frame::default();
+            for (camera, kind) in steps {
+                let camera = camera % cameras;
+                if kind > 0 {
+                    mailbox.put(camera, &mut numbered(0), Delivery::Latest);
+                    waiting[camera].get_or_insert_with(|| vec![0; cameras]);
+                } else if let Some((taken, Arrival::Frame)) = mailbox.take(&mut frame, Duration::ZERO) {
+                    prop_assert!(waiting[taken].take().is_some());
+                    for turns in waiting.iter_mut().flatten() {
+                        turns[taken] += 1;
+                        prop_assert!(turns[taken] < 2, "camera {} had two turns", taken);
+                    }
+                }
+            }
+        }
     }
 
     #[test]

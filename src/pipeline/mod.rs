@@ -17,6 +17,7 @@ mod networks;
 mod publish;
 mod report;
 mod running;
+mod schedule;
 mod status;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ pub use meter::{Stage, StageTimes, Window, resident_memory};
 pub use networks::Networks;
 pub use publish::Publishing;
 pub use report::{CameraReport, Report};
+pub use schedule::Schedule;
 pub use status::{Condition, Status};
 
 use crate::camera::{CameraError, Stop};

@@ -125,7 +125,7 @@ impl<'a> Running<'a> {
         // A recording's frames were not captured now; their latency counts from when we took them up.
         let captured = match camera.delivery {
             Delivery::Latest => frame.time.monotonic,
-            Delivery::Every => started,
+            Delivery::Every | Delivery::Replay => started,
         };
         camera.latest = Some(frame.time);
         for reply in camera.wanted.drain(..) {

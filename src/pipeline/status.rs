@@ -16,6 +16,8 @@ pub enum Status {
     Lost,
     /// By command.
     Paused,
+    /// It is not its time.
+    ScheduledOff,
     /// There will be no more frames: a recording's end, or the daemon's.
     Ended,
 }
@@ -28,6 +30,7 @@ impl Status {
             Self::Online => "online",
             Self::Lost => "lost",
             Self::Paused => "paused",
+            Self::ScheduledOff => "scheduled off",
             Self::Ended => "ended",
         }
     }
@@ -37,6 +40,7 @@ impl From<Shut> for Status {
     fn from(shut: Shut) -> Self {
         match shut {
             Shut::Paused => Self::Paused,
+            Shut::Scheduled => Self::ScheduledOff,
         }
     }
 }

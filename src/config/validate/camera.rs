@@ -1,8 +1,10 @@
 //! What a camera must be: a source that there may be, rates and sizes of this world, polygons.
 
+use jiff::tz::TimeZone;
+
 use super::{slug, span, unique};
 use crate::config::report::Report;
-use crate::config::{Camera, Config, KeyPath, polygon};
+use crate::config::{Camera, Config, KeyPath, Speed, polygon};
 
 const HOW_TO_WRITE_A_CAMERA: &str = "there is no camera; add one:\n  [[camera]]\n  name = \"gate\"\n  source = \
                                      \"/dev/video0\"";
@@ -19,6 +21,23 @@ pub(super) fn cameras(config: &Config, report: &mut Report) {
     unique(report, config.cameras.iter().map(|c| c.name.as_str()), |i| path.index(i).key("name"));
     for (i, camera) in config.cameras.iter().enumerate() {
         self::camera(camera, &path.index(i), report);
+    }
+}
+
+/// Reports a time zone that nobody knows.
+pub(super) fn time_zone(name: Option<&str>, path: &KeyPath, report: &mut Report) {
+    let Some(name) = name else { return };
+    if TimeZone::get(name).is_err() {
+        let lowered = name.to_lowercase();
+        let distance = |known: &str| strsim::damerau_levenshtein(&lowered, &known.to_lowercase());
+        let nearest =
+            jiff::tz::db().available().map(|known| known.to_string()).min_by_key(|known| distance(known));
+        let nearest = nearest.filter(|known| distance(known) <= 1 + known.len() / 4);
+        let remedy = nearest.map_or_else(
+            || "write one of IANA's names such as \"Europe/Berlin\"".to_owned(),
+            |nearest| format!("did you mean {nearest:?}?"),
+        );
+        report.error(path, format!("there is no time zone {name:?}; {remedy}"));
     }
 }
 
@@ -57,6 +76,16 @@ fn camera(camera: &Camera, path: &KeyPath, report: &mut Report) {
             report.warning(&path.key("controls"), for_devices);
         }
     }
+    if let Speed::Times(factor) = camera.speed
+        && !(0.01..=1000.0).contains(&factor)
+    {
+        let message = format!("{factor} is no speed; give a factor from 0.01 to 1000, or \"max\"");
+        report.error(&path.key("speed"), message);
+    }
+    if camera.speed != Speed::default() && (camera.source.starts_with("/dev/") || is_stream(&camera.source)) {
+        let message = "only a recording has a speed; take it out";
+        report.error(&path.key("speed"), message);
+    }
     if ![0, 90, 180, 270].contains(&camera.rotate) {
         let message =
             format!("{} is no quarter turn; give 0, 90, 180 or 270 degrees clockwise", camera.rotate);
@@ -93,9 +122,9 @@ fn camera(camera: &Camera, path: &KeyPath, report: &mut Report) {
 }
 
 fn stream(camera: &Camera, path: &KeyPath, report: &mut Report) {
-    let (scheme, rest) = camera.source.split_once("://").unwrap_or_default();
+    let (_, rest) = camera.source.split_once("://").unwrap_or_default();
     let credentials = rest.split(['/', '?', '#']).next().unwrap_or_default().rsplit_once('@');
-    let is_url = !scheme.is_empty() && scheme != "file";
+    let is_url = is_stream(&camera.source);
     for (key, is_set) in
         [("username", camera.username.is_some()), ("password_file", camera.password_file.is_some())]
     {
@@ -124,4 +153,9 @@ fn stream(camera: &Camera, path: &KeyPath, report: &mut Report) {
                        of its own, and name that in `password_file`, the user in `username`";
         report.warning(&path.key("source"), message);
     }
+}
+
+/// Whether a source is an address, and not of a file.
+fn is_stream(source: &str) -> bool {
+    source.split_once("://").is_some_and(|(scheme, _)| !scheme.is_empty() && scheme != "file")
 }

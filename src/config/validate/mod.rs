@@ -18,6 +18,7 @@ use super::{BrokerKind, Config, Heads, KeyPath, Mqtt, Span};
 pub(super) fn config(config: &Config, report: &mut Report) {
     let root = KeyPath::default();
     slug(report, &root.key("node").key("name"), &config.node.name);
+    camera::time_zone(config.node.time_zone.as_deref(), &root.key("node").key("time_zone"), report);
     camera::cameras(config, report);
     words::actions(config, report);
     words::phrases(config, report);
