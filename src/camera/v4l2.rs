@@ -79,6 +79,8 @@ pub struct Device<D = Node> {
     /// How many buffers there are, and which of them are to be queued.
     buffers: usize,
     home: Vec<u32>,
+    /// Buffers that the driver did not take.
+    refusals: u64,
     /// The driver's 32-bit count and this source's, of the last frame.
     last: Option<(u32, u64)>,
     /// When the last good frame was captured.
@@ -86,8 +88,8 @@ pub struct Device<D = Node> {
     timestamps: Option<TimestampClock>,
     misdated: u64,
     corrupted: u64,
-    /// When the last good frame came, or the stream began.
-    good: Duration,
+    /// When the first came of the damaged frames that have come since a good one.
+    damaged_since: Option<Duration>,
 }
 
 impl Device {
@@ -149,7 +151,6 @@ impl<D: Driver> Device<D> {
         let identity = driver.identity();
         let description = format!("{name}, {}, {} {width}x{height}{rate}", identity.card, known.code);
         let info = SourceInfo { description, width: w, height: h, fps, frames: None, live: true };
-        let good = clock.monotonic();
         let mut device = Self {
             info,
             layout,
@@ -158,12 +159,13 @@ impl<D: Driver> Device<D> {
             stall_timeout: camera.stall_timeout.into(),
             buffers: buffers as usize,
             home: (0..buffers).rev().collect(),
+            refusals: 0,
             last: None,
             dated: None,
             timestamps: None,
             misdated: 0,
             corrupted: 0,
-            good,
+            damaged_since: None,
             name,
             driver,
         };
@@ -198,7 +200,11 @@ impl<D: Driver> Device<D> {
             if self.home.len() == self.buffers {
                 return Err(self.fail("queue", &error));
             }
-            tracing::warn!(source = self.name, index, %error, "the driver refuses a buffer; it is offered again");
+            self.refusals += 1;
+            if self.refusals.is_power_of_two() {
+                let (source, refusals) = (&self.name, self.refusals);
+                tracing::warn!(source, index, %error, refusals, "the driver refuses a buffer; it is offered again");
+            }
             break;
         }
         Ok(())
@@ -283,7 +289,8 @@ impl<D: Driver> Device<D> {
     /// Counts a frame that cannot be used; an error if there have been no others for too long.
     fn pass_over(&mut self, reason: String) -> Result<(), CameraError> {
         self.corrupted += 1;
-        if self.clock.monotonic().saturating_sub(self.good) > self.stall_timeout {
+        let now = self.clock.monotonic();
+        if now.saturating_sub(*self.damaged_since.get_or_insert(now)) > self.stall_timeout {
             let reason = format!("nothing but damaged frames for {:?}, lately {reason}", self.stall_timeout);
             return Err(CameraError::Device { name: self.name.clone(), reason });
         }
@@ -314,7 +321,7 @@ impl<D: Driver> Source for Device<D> {
             match result {
                 Ok(()) => {
                     (frame.sequence, frame.time) = (number, self.date(&filled));
-                    self.good = self.clock.monotonic();
+                    self.damaged_since = None;
                     return Ok(true);
                 }
                 Err(reason) => self.pass_over(reason)?,
