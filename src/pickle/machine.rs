@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use super::cursor::Cursor;
 use super::text::{literal, unescaped};
 use super::{Node, Pickle, Place, Value};
 
@@ -13,7 +14,7 @@ const MOST_STEPS: usize = 8_000_000;
 /// The error says what was refused.
 pub fn read<N: Copy>(bytes: &[u8], names: impl Fn(&str, &str) -> Option<N>) -> Result<Pickle<N>, String> {
     let (stack, marks, memo) = (Vec::new(), Vec::new(), HashMap::new());
-    let mut machine = Machine { bytes, place: 0, names, nodes: Vec::new(), stack, marks, memo };
+    let mut machine = Machine { file: Cursor::new(bytes), names, nodes: Vec::new(), stack, marks, memo };
     for _ in 0..MOST_STEPS {
         if let Some(root) = machine.step()? {
             return Ok(Pickle { nodes: machine.nodes, root });
@@ -23,8 +24,7 @@ pub fn read<N: Copy>(bytes: &[u8], names: impl Fn(&str, &str) -> Option<N>) -> R
 }
 
 struct Machine<'a, N, F> {
-    bytes: &'a [u8],
-    place: usize,
+    file: Cursor<'a>,
     names: F,
     nodes: Vec<Node<N>>,
     stack: Vec<Value<N>>,
@@ -33,13 +33,13 @@ struct Machine<'a, N, F> {
     memo: HashMap<usize, Value<N>>,
 }
 
-impl<'a, N: Copy, F: Fn(&str, &str) -> Option<N>> Machine<'a, N, F> {
+impl<N: Copy, F: Fn(&str, &str) -> Option<N>> Machine<'_, N, F> {
     /// One instruction (names as in CPython's pickletools); a value at the end.
     fn step(&mut self) -> Result<Option<Value<N>>, String> {
-        let [opcode] = self.take()?;
+        let [opcode] = self.file.take()?;
         match opcode {
-            0x80 => drop(self.take::<1>()?),                 // PROTO
-            0x95 => drop(self.take::<8>()?),                 // FRAME
+            0x80 => drop(self.file.take::<1>()?),            // PROTO
+            0x95 => drop(self.file.take::<8>()?),            // FRAME
             b'.' => return self.pop().map(Some),             // STOP
             b'(' => self.marks.push(self.stack.len()),       // MARK
             b'0' => drop(self.pop()?),                       // POP
@@ -50,24 +50,24 @@ impl<'a, N: Copy, F: Fn(&str, &str) -> Option<N>> Machine<'a, N, F> {
             0x89 => self.stack.push(Value::Bool(false)),     // NEWFALSE
             b'I' | b'L' | b'F' => self.number_line(opcode)?, // INT, LONG, FLOAT
             b'G' => {
-                let value = f64::from_be_bytes(self.take()?); // BINFLOAT
+                let value = f64::from_be_bytes(self.file.take()?); // BINFLOAT
                 self.stack.push(Value::Float(value));
             }
             b'K' => self.int::<1>()?, // BININT1
             b'M' => self.int::<2>()?, // BININT2
             b'J' => {
-                let value = i32::from_le_bytes(self.take()?); // BININT
+                let value = i32::from_le_bytes(self.file.take()?); // BININT
                 self.stack.push(Value::Int(value.into()));
             }
             0x8a => self.long::<1>()?, // LONG1
             0x8b => self.long::<4>()?, // LONG4
             b'S' => {
-                let line = self.line()?; // STRING
+                let line = self.file.line()?; // STRING
                 let bytes = std::str::from_utf8(line).ok().and_then(literal).ok_or("a text out of order")?;
                 self.stack.push(Value::Bytes(bytes.into()));
             }
             b'V' => {
-                let text = unescaped(self.line()?).ok_or("a text out of order")?; // UNICODE
+                let text = unescaped(self.file.line()?).ok_or("a text out of order")?; // UNICODE
                 self.stack.push(Value::Text(text.into()));
             }
             b'X' => self.text::<4>()?,                            // BINUNICODE
@@ -109,21 +109,21 @@ impl<'a, N: Copy, F: Fn(&str, &str) -> Option<N>> Machine<'a, N, F> {
                 self.set(items)?;
             }
             b'p' => {
-                let index = self.index_line()?; // PUT
+                let index = self.file.index_line()?; // PUT
                 self.remember(index)?;
             }
             b'q' => self.memoise::<1>()?,            // BINPUT
             b'r' => self.memoise::<4>()?,            // LONG_BINPUT
             0x94 => self.remember(self.memo.len())?, // MEMOIZE
             b'g' => {
-                let index = self.index_line()?; // GET
+                let index = self.file.index_line()?; // GET
                 self.recall(index)?;
             }
             b'h' => self.binary_recall::<1>()?, // BINGET
             b'j' => self.binary_recall::<4>()?, // LONG_BINGET
             b'c' => {
-                let module = String::from_utf8_lossy(self.line()?).into_owned(); // GLOBAL
-                let name = String::from_utf8_lossy(self.line()?).into_owned();
+                let module = String::from_utf8_lossy(self.file.line()?).into_owned(); // GLOBAL
+                let name = String::from_utf8_lossy(self.file.line()?).into_owned();
                 self.name(&module, &name)?;
             }
             0x93 => {
@@ -143,30 +143,15 @@ impl<'a, N: Copy, F: Fn(&str, &str) -> Option<N>> Machine<'a, N, F> {
         Ok(None)
     }
 
-    fn slice(&mut self, length: usize) -> Result<&'a [u8], String> {
-        let end = self.place.checked_add(length).filter(|end| *end <= self.bytes.len());
-        let (start, end) = (self.place, end.ok_or("it is cut short")?);
-        self.place = end;
-        Ok(self.bytes.get(start..end).unwrap_or_default())
-    }
-
-    fn take<const WIDTH: usize>(&mut self) -> Result<[u8; WIDTH], String> {
-        self.slice(WIDTH)?.try_into().map_err(|_| "it is cut short".into())
-    }
-
-    fn length<const WIDTH: usize>(&mut self) -> Result<usize, String> {
-        Ok(self.take::<WIDTH>()?.iter().rev().fold(0, |number, byte| number << 8 | usize::from(*byte)))
-    }
-
     fn int<const WIDTH: usize>(&mut self) -> Result<(), String> {
-        let number = self.length::<WIDTH>()?;
+        let number = self.file.length::<WIDTH>()?;
         self.stack.push(i64::try_from(number).map_or(Value::Huge, Value::Int));
         Ok(())
     }
 
     fn long<const WIDTH: usize>(&mut self) -> Result<(), String> {
-        let length = self.length::<WIDTH>()?;
-        let digits = self.slice(length)?;
+        let length = self.file.length::<WIDTH>()?;
+        let digits = self.file.slice(length)?;
         let sign = if digits.last().is_some_and(|last| last & 0x80 != 0) { 0xff } else { 0 };
         let mut value = [sign; 8];
         let fits = value.get_mut(..digits.len()).map(|value| value.copy_from_slice(digits)).is_some();
@@ -175,7 +160,7 @@ impl<'a, N: Copy, F: Fn(&str, &str) -> Option<N>> Machine<'a, N, F> {
     }
 
     fn number_line(&mut self, opcode: u8) -> Result<(), String> {
-        let line = std::str::from_utf8(self.line()?).map_err(|_| "a number out of order")?;
+        let line = std::str::from_utf8(self.file.line()?).map_err(|_| "a number out of order")?;
         let value = match (opcode, line) {
             (b'I', "00") => Value::Bool(false),
             (b'I', "01") => Value::Bool(true),
@@ -190,30 +175,19 @@ impl<'a, N: Copy, F: Fn(&str, &str) -> Option<N>> Machine<'a, N, F> {
         Ok(())
     }
 
-    fn index_line(&mut self) -> Result<usize, String> {
-        let line = std::str::from_utf8(self.line()?).ok();
-        line.and_then(|line| line.parse().ok()).ok_or_else(|| "a number out of order".into())
-    }
-
     fn text<const WIDTH: usize>(&mut self) -> Result<(), String> {
-        let length = self.length::<WIDTH>()?;
-        let text = std::str::from_utf8(self.slice(length)?).map_err(|_| "a text that is not UTF-8")?.into();
+        let length = self.file.length::<WIDTH>()?;
+        let text =
+            std::str::from_utf8(self.file.slice(length)?).map_err(|_| "a text that is not UTF-8")?.into();
         self.stack.push(Value::Text(text));
         Ok(())
     }
 
     fn bytes<const WIDTH: usize>(&mut self) -> Result<(), String> {
-        let length = self.length::<WIDTH>()?;
-        let bytes = Rc::from(self.slice(length)?);
+        let length = self.file.length::<WIDTH>()?;
+        let bytes = Rc::from(self.file.slice(length)?);
         self.stack.push(Value::Bytes(bytes));
         Ok(())
-    }
-
-    fn line(&mut self) -> Result<&'a [u8], String> {
-        let rest = self.bytes.get(self.place..).unwrap_or_default();
-        let length = rest.iter().position(|byte| *byte == b'\n').ok_or("it is cut short")?;
-        self.place += length + 1;
-        Ok(rest.get(..length).unwrap_or_default())
     }
 
     fn push(&mut self, node: Node<N>) {
@@ -272,7 +246,7 @@ impl<'a, N: Copy, F: Fn(&str, &str) -> Option<N>> Machine<'a, N, F> {
     }
 
     fn memoise<const WIDTH: usize>(&mut self) -> Result<(), String> {
-        let index = self.length::<WIDTH>()?;
+        let index = self.file.length::<WIDTH>()?;
         self.remember(index)
     }
 
@@ -283,7 +257,7 @@ impl<'a, N: Copy, F: Fn(&str, &str) -> Option<N>> Machine<'a, N, F> {
     }
 
     fn binary_recall<const WIDTH: usize>(&mut self) -> Result<(), String> {
-        let index = self.length::<WIDTH>()?;
+        let index = self.file.length::<WIDTH>()?;
         self.recall(index)
     }
 

@@ -7,6 +7,7 @@
 //! Containers lie side by side in one list and refer to each other by their place, so a file cannot make us copy
 //! them, nor nest them deeper than the stack of whoever drops them.
 
+mod cursor;
 mod machine;
 mod text;
 
