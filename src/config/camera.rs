@@ -14,7 +14,8 @@ use super::{FileRef, Hours, Hwaccel, RtspTransport, Span, Speed};
 pub struct Camera {
     /// Slug; part of topics.
     pub name: String,
-    /// `/dev/video0` or a link to it in `/dev/v4l/by-id`, `rtsp://..`, a video file, an `.avi`/`.mjpeg` of JPEGs, or a folder of JPEGs.
+    /// `/dev/video0` or a link to it in `/dev/v4l/by-id`, `rtsp://..`, a video file, an `.avi`/`.mjpeg` of JPEGs, or a
+    /// folder of JPEGs.
     pub source: String,
     /// Pixels, width and height; absent: as the source likes.
     pub size: Option<[u32; 2]>,

@@ -80,6 +80,18 @@ fn number(control: &Control, value: &ControlValue) -> Result<i64, String> {
     }
 }
 
+/// What to say of a name that no control has.
+fn unknown(name: &str, plain: &str, known: &[Control]) -> String {
+    let all: Vec<String> = known.iter().map(|control| normalised(&control.name)).collect();
+    let near = all.iter().map(|other| (strsim::damerau_levenshtein(plain, other), other)).min();
+    let meant = match near {
+        Some((distance, other)) if distance <= 1 + other.len() / 4 => format!("; did you mean `{other}`?"),
+        _ => ".".into(),
+    };
+    let all = if all.is_empty() { "no controls".into() } else { all.join(", ") };
+    format!("`{name}` is no control of this device{meant} It has {all}")
+}
+
 /// Sets a device's controls; returns what could not be set, each with its remedy.
 ///
 /// Switches and menus are set first, for those are what puts exposure, white balance or focus into our hands ("auto"
@@ -94,9 +106,7 @@ pub fn apply(driver: &mut dyn Driver, wanted: &BTreeMap<String, ControlValue>) -
     for (name, value) in wanted {
         let plain = normalised(name);
         let Some(control) = known.iter().find(|control| normalised(&control.name) == plain) else {
-            let all: Vec<String> = known.iter().map(|control| normalised(&control.name)).collect();
-            let all = if all.is_empty() { "no controls".into() } else { all.join(", ") };
-            failures.push(format!("`{name}` is no control of this device; it has {all}"));
+            failures.push(unknown(name, &plain, &known));
             continue;
         };
         match number(control, value) {
@@ -208,11 +218,13 @@ mod tests {
             ("power_line_frequency", item("60 Hz")),
             ("temperature", ControlValue::Number(20)),
             ("zoom", ControlValue::Number(1)),
+            ("gian", ControlValue::Number(0)),
         ]);
         let failures = apply(&mut fake, &values);
         assert_eq!(fake.set, [(5, 1), (4, 3)]);
         for (failure, words) in failures.iter().zip([
             &["`gain`", "101 is out of range", "-10 to 100 in steps of 5"][..],
+            &["`gian`", "did you mean `gain`? It has gain, power"],
             &["`power_line_frequency`", "\"Disabled\" (0), \"50 Hz\" (1)"],
             &["`temperature`", "only be read"],
             &["`zoom` is no control", "gain, power_line_frequency, temperature, focus, flip"],
@@ -220,7 +232,7 @@ mod tests {
         ]) {
             assert!(words.iter().all(|word| failure.contains(word)), "{failure}");
         }
-        assert_eq!(failures.len(), 5, "{failures:?}");
+        assert_eq!(failures.len(), 6, "{failures:?}");
         // A number between two steps, and values of another kind.
         for value in [ControlValue::Number(-9), ControlValue::Flag(true), item("much")] {
             assert_eq!(apply(&mut fake, &wanted(&[("gain", value)])).len(), 1);

@@ -577,32 +577,3 @@ fn a_device_gives_frames_in_every_format() {
     }
     assert!(first.is_some(), "no format that is understood");
 }
-
-/// Against a real driver: 200 times opened and closed, with and without an error on the way, it leaves no descriptor
-/// and no mapping.
-#[test]
-#[ignore = "needs a camera, and WATCHWORD_TEST_DEVICE to name it"]
-fn a_device_leaves_nothing_behind() {
-    let source = std::env::var("WATCHWORD_TEST_DEVICE").expect("WATCHWORD_TEST_DEVICE");
-    let node = std::fs::canonicalize(&source).unwrap();
-    let held = || {
-        let files = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
-        let files = files.filter(|file| std::fs::read_link(file.path()).is_ok_and(|to| to == node)).count();
-        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-        (files, maps.lines().filter(|line| line.ends_with(node.to_str().unwrap())).count())
-    };
-    let camera = Camera { source, ..Camera::default() };
-    let impossible = Camera { size: Some([1, 1]), ..camera.clone() };
-    for round in 0..200 {
-        let clock = Arc::new(crate::clock::SystemClock);
-        let mut device = Device::open(&camera, clock.clone(), Stop::new()).unwrap();
-        assert_eq!(held().0, 1);
-        assert!(held().1 >= 2, "buffers are mapped");
-        if round % 2 == 0 {
-            assert!(device.read(&mut Frame::default()).unwrap());
-        }
-        drop(device);
-        assert!(Device::open(&impossible, clock, Stop::new()).is_err());
-        assert_eq!(held(), (0, 0), "round {round}");
-    }
-}
