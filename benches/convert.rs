@@ -1,9 +1,9 @@
-//! The conversion alone: a crop of a 640×480 frame to a tower's square, a whole frame to a detector's.
+//! The conversion alone: a crop of a 640×480 frame to a tower's square, a whole frame to a detector's; and framing.
 
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use watchword::frame::{Converter, Filter, Fit, Layout, Picture, PixelFormat, Rect};
+use watchword::frame::{Converter, Filter, Fit, Layout, Mask, Picture, PixelFormat, Rect, Turn};
 
 fn picture(format: PixelFormat) -> Picture {
     let mut picture = Picture::new(format, 640, 480);
@@ -53,5 +53,21 @@ fn moving(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, convert, moving);
+/// What framing costs a 1080p frame: a quarter turn, a mask over a tenth of it.
+fn frame(c: &mut Criterion) {
+    for format in [PixelFormat::Nv12, PixelFormat::I422, PixelFormat::Rgb24] {
+        let picture = Picture::new(format, 1920, 1080);
+        let mut out = Picture::new(format, 0, 0);
+        c.bench_function(&format!("{format:?}, 1080p turned by a quarter"), |b| {
+            b.iter(|| Turn { quarters: 1, mirror: false }.apply(black_box(&picture), &mut out));
+        });
+        let mut masked = picture.clone();
+        let mut mask = Mask::new([vec![[0.1, 0.1], [0.5, 0.1], [0.5, 0.35], [0.1, 0.35]]]);
+        c.bench_function(&format!("{format:?}, 1080p masked"), |b| {
+            b.iter(|| mask.apply(black_box(&mut masked)));
+        });
+    }
+}
+
+criterion_group!(benches, convert, moving, frame);
 criterion_main!(benches);

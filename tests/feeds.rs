@@ -184,3 +184,45 @@ fn a_fast_camera_leaves_the_slow_one_its_turns_and_each_ones_losses_are_counted(
     assert!(fast.dropped > 0 && also_fast.dropped > 0);
     assert!(slow.analysed >= 10);
 }
+
+/// A recording of so many frames that breaks after each third.
+struct Brittle(SourceInfo, u64);
+
+impl Source for Brittle {
+    fn read(&mut self, out: &mut Frame) -> Result<bool, CameraError> {
+        if self.1 % 4 == 3 {
+            let reason = "a scratch".into();
+            return Err(CameraError::Video { name: "brittle".into(), reason });
+        }
+        out.picture = frame(PixelFormat::Grey).picture;
+        (out.sequence, out.time) = (self.1, SystemClock.now());
+        self.1 += 1;
+        Ok(true)
+    }
+
+    fn info(&self) -> &SourceInfo {
+        &self.0
+    }
+}
+
+#[test]
+fn a_replayed_recording_is_analysed_whole_and_opened_again_when_it_breaks() {
+    let (stop, watcher) = (Stop::new(), Watcher::default());
+    let open = Box::new(|| {
+        let description = "brittle".into();
+        let info = SourceInfo { description, width: 640, height: 480, fps: None, frames: None, live: false };
+        Ok(Box::new(Brittle(info, 0)) as Box<dyn Source>)
+    });
+    let camera = config::Camera { name: "tape".into(), ..Default::default() };
+    let feed = Feed { camera, open, delivery: Delivery::Replay, gate: Gate::default(), stop: stop.child() };
+    let pipeline = pipeline(config(), vec![feed]);
+    let report = std::thread::scope(|scope| {
+        let running = scope.spawn(|| pipeline.run(&mut watcher.clone(), &stop).unwrap());
+        watcher.until("three passes", |notes| notes.analysed.len() >= 7);
+        stop.set();
+        running.join().unwrap()
+    });
+    let tape = &report.cameras[0];
+    assert!(tape.reopened >= 2 && tape.last_error.as_deref().unwrap().contains("a scratch"), "{tape:?}");
+    assert!(tape.dropped <= tape.reopened + 1, "only what waits when it breaks: {tape:?}");
+}

@@ -29,6 +29,8 @@ pub struct Camera {
     pub stall_timeout: Span,
     /// What carries an RTSP stream.
     pub rtsp_transport: RtspTransport,
+    /// Whether an https:// server must show a certificate that is trusted.
+    pub tls_verify: bool,
     /// What decodes a stream or a file.
     pub hwaccel: Hwaccel,
     /// Who we are to a stream's server.
@@ -67,6 +69,7 @@ impl Default for Camera {
             analysis_fps: None,
             stall_timeout: Span::from_secs_f64(5.0),
             rtsp_transport: RtspTransport::default(),
+            tls_verify: true,
             hwaccel: Hwaccel::default(),
             username: None,
             password_file: None,

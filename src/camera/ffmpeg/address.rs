@@ -24,7 +24,8 @@ impl Address {
     pub fn of(camera: &config::Camera) -> Result<Self, CameraError> {
         let name = camera.source.as_str();
         let mut address = Self::new(name);
-        let Some((scheme, rest)) = name.split_once("://") else { return Ok(address) };
+        let stream = name.split_once("://").filter(|(scheme, _)| *scheme != "file");
+        let Some((scheme, rest)) = stream else { return Ok(address) };
         if let Some(user) = &camera.username {
             let password = camera.password_file.as_ref().map(|file| password(name, file)).transpose()?;
             let mut credentials = escaped(user);

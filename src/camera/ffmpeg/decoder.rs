@@ -91,6 +91,8 @@ impl Decoder {
         picture.colour = self.colour;
         // The first frame comes after the connection, the stream's description and its next key frame.
         let timeout = match (self.live, self.frames) {
+            // A device that hangs must not keep the processor from doing it.
+            (false, 0) if self.hwaccel != Hwaccel::None => OPENING,
             (false, _) => Duration::MAX,
             (true, 0) => self.stall_timeout.max(OPENING),
             (true, _) => self.stall_timeout,

@@ -20,6 +20,7 @@ const PROTOCOLS: &str = "pipe,fd,rtsp,rtsps,rtp,srtp,tcp,udp,tls,http,https,http
 pub struct Input {
     pub address: Address,
     transport: RtspTransport,
+    tls_verify: bool,
     /// When the programs are to give up by themselves a server that is silent. They are ended sooner, unless the daemon
     /// was killed: then nobody else ends them.
     patience: Duration,
@@ -28,7 +29,8 @@ pub struct Input {
 impl Input {
     pub fn new(camera: &config::Camera) -> Result<Self, CameraError> {
         let patience = Duration::from(camera.stall_timeout).max(super::OPENING) * 2;
-        Ok(Self { address: Address::of(camera)?, transport: camera.rtsp_transport, patience })
+        let (transport, tls_verify) = (camera.rtsp_transport, camera.tls_verify);
+        Ok(Self { address: Address::of(camera)?, transport, tls_verify, patience })
     }
 
     /// Adds the arguments that name it to a program's; returns what the program is to read from its standard input.
@@ -54,7 +56,8 @@ impl Input {
         let options = if name.starts_with("rtsp://") || name.starts_with("rtsps://") {
             format!("option rtsp_transport {}\noption timeout {patience}\n", self.transport.name())
         } else {
-            format!("option rw_timeout {patience}\n")
+            let verify = u8::from(self.tls_verify);
+            format!("option rw_timeout {patience}\noption tls_verify {verify}\n")
         };
         // Within quotes everything stands for itself but the quote; a line ends with its line.
         let quoted = name.replace('\'', "'\\''").replace(['\n', '\r', '\0'], "");
@@ -82,6 +85,7 @@ mod tests {
             "{script}"
         );
         assert!(script.contains("option rtsp_transport tcp\n"), "{script}");
+        assert!(input("https://host/live").1.unwrap().contains("option tls_verify 1\n"));
         let (_, script) = input("http://host/a\nfile /etc/passwd");
         assert_eq!(script.unwrap().lines().filter(|line| line.starts_with("file")).count(), 1);
         assert_eq!(input("a:b.mp4"), (vec!["-i".to_owned(), "file:a:b.mp4".into()], None));

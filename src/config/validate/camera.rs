@@ -136,6 +136,11 @@ fn stream(camera: &Camera, path: &KeyPath, report: &mut Report) {
             report.error(&path.key(key), message);
         }
     }
+    if camera.source.starts_with("rtsps://") && camera.tls_verify {
+        let message = "ffmpeg does not check the certificate of an rtsps:// server, so anybody on the way can be the \
+                       camera; keep it on a network of its own, and set tls_verify = false to show that you know";
+        report.warning(&path.key("source"), message);
+    }
     match (&camera.username, &camera.password_file) {
         (Some(name), _) if name.trim().is_empty() || name.contains(char::is_control) => {
             let message = "blank or with control characters; write a name, or leave it out";
