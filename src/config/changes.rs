@@ -25,6 +25,8 @@ pub struct Changes {
     pub rules: bool,
     /// How the broker is reached, and what it is told.
     pub mqtt: bool,
+    /// What others than subscribers of ours are told of this box.
+    pub announcements: bool,
     /// Sections of which a change takes effect at the next start only; see [`Config::lasting`].
     pub restart: Vec<&'static str>,
 }
@@ -44,6 +46,7 @@ impl Changes {
             scoring,
             events,
             mqtt,
+            homeassistant,
             stats,
         } = new;
         let mut changes = Self::default();
@@ -71,6 +74,7 @@ impl Changes {
             || Scoring { heads: heads.clone(), logit_scale: *logit_scale, ..scoring.clone() } != old.scoring
             || !old.actions.iter().map(rules).eq(actions.iter().map(rules));
 
+        changes.announcements = old.homeassistant != *homeassistant;
         if old.node != *node {
             changes.restart.push("node");
         }
@@ -137,6 +141,7 @@ impl fmt::Display for Changes {
             (self.words, "words embedded"),
             (self.rules, "thresholds and rates set"),
             (self.mqtt, "MQTT connected anew"),
+            (self.announcements, "announcements made"),
         ];
         said.extend(parts.iter().filter(|(changed, _)| *changed).map(|(_, done)| (*done).to_owned()));
         said.extend(self.restart.iter().map(|section| format!("[{section}] waits for a restart")));

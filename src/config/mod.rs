@@ -11,6 +11,7 @@ mod changes;
 mod delivery;
 mod file_ref;
 mod hours;
+mod home_assistant;
 mod key_path;
 mod load;
 mod polygon;
@@ -34,6 +35,7 @@ pub use changes::Changes;
 pub use delivery::{BrokerKind, Mqtt, Node, Spool, Stats};
 pub use file_ref::{FileRef, FileRefError};
 pub use hours::{Hours, HoursError};
+pub use home_assistant::HomeAssistant;
 pub use key_path::KeyPath;
 pub use load::Loaded;
 pub use problem::{ConfigErrors, Place, Problem, Severity};
@@ -60,5 +62,6 @@ pub struct Config {
     pub scoring: Scoring,
     pub events: Events,
     pub mqtt: Mqtt,
+    pub homeassistant: HomeAssistant,
     pub stats: Stats,
 }

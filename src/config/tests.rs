@@ -269,6 +269,16 @@ fn values_out_of_range_are_refused_and_those_at_its_ends_are_not() {
         ],
         &["broker = \"embedded\"\nport = 0", "base_topic = \"site/one\"", "keep_alive = \"1m 30s\""],
     );
+    check(
+        "homeassistant",
+        &[
+            "discovery_prefix = \"\"",
+            "discovery_prefix = \"a/#\"",
+            "birth_topic = \"+/status\"",
+            "enabled = 1",
+        ],
+        &["enabled = false", "discovery_prefix = \"site/ha\""],
+    );
     check("stats", &["interval = 0"], &["interval = 1"]);
     check("vocabulary", &["template = \"a photo\"", "template = \"{} {}\""], &["template = \"a {}.\""]);
 }

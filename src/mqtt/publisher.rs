@@ -8,6 +8,7 @@ use super::listeners::Incoming;
 use super::outbox::{Counters, Shared};
 use super::payload::{TrackScores, detections_json, event_json, to_json};
 use super::stats::{Stats, stats_json};
+use super::topic::Topics;
 use crate::event::ActionEvent;
 
 /// Puts messages into the outbox. Cheap to clone; usable from any thread, also while the broker is away.
@@ -37,6 +38,17 @@ impl Publisher {
     pub fn stand(&self, topic: &str, payload: Vec<u8>) {
         self.0.outbox().documents.set(topic, payload);
         self.0.bell.notify_one();
+    }
+
+    /// Tells the present connection once more what stands on `topic`.
+    pub(super) fn stand_again(&self, topic: &str) {
+        self.0.outbox().documents.tell_again(topic);
+        self.0.bell.notify_one();
+    }
+
+    /// The topics of this node.
+    pub(super) fn topics(&self) -> Topics {
+        self.0.outbox().topics.clone()
     }
 
     /// Has `handler` called for whatever others publish on topics that fit `filter` (levels may be `+`), in place of

@@ -23,6 +23,13 @@ impl Documents {
         }
     }
 
+    /// The present connection is to be told once more what stands on `topic`.
+    pub fn tell_again(&mut self, topic: &str) {
+        if let Some(document) = self.0.iter_mut().find(|document| document.topic == topic) {
+            document.told = false;
+        }
+    }
+
     /// The next topic and payload that the present connection was not told; it counts as told then.
     pub fn tell_next(&mut self) -> Option<(&str, &[u8])> {
         // What is gone need not be told to the next connection.
@@ -63,6 +70,8 @@ mod tests {
         assert_eq!(told(&mut documents), [text("a", "2"), text("b", "1")]);
         documents.set("b", b"1".into());
         assert!(documents.is_told(), "nothing new");
+        documents.tell_again("b");
+        assert_eq!(told(&mut documents), [text("b", "1")]);
         documents.set("b", Vec::new());
         documents.rewind();
         assert_eq!(told(&mut documents), [text("a", "2"), text("b", "")]);

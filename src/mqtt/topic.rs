@@ -37,6 +37,11 @@ impl Topics {
         format!("{}/{camera}/detections", self.prefix)
     }
 
+    /// Where Home Assistant looks for the description of `node`; retained. `prefix` is its own.
+    pub fn home_assistant(prefix: &str, node: &str) -> String {
+        format!("{prefix}/device/{node}/config")
+    }
+
     /// Numbers about the box; retained.
     pub fn stats(&self) -> String {
         format!("{}/stats", self.prefix)

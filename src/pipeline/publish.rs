@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use super::{Observer, Report, Seen, Stage, Status, View};
 use crate::config::Config;
-use crate::mqtt::{CameraStats, Publisher, Stats, TrackScores};
+use crate::mqtt::{CameraStats, HomeAssistant, Publisher, Stats, TrackScores};
 use crate::vocabulary::Vocabulary;
 
 /// Publishes events and statistics, and every frame's detections where the configuration asks for them.
 pub struct Publishing {
     publisher: Publisher,
+    home_assistant: HomeAssistant,
     detections: bool,
     /// Those that were announced.
     cameras: Vec<String>,
@@ -22,7 +23,9 @@ pub struct Publishing {
 impl Publishing {
     /// Announces every camera as offline and its actions as off, then publishes what comes.
     pub fn new(publisher: Publisher, config: &Config) -> Self {
-        let mut this = Self { publisher, detections: false, cameras: Vec::new(), before: None };
+        let home_assistant = HomeAssistant::new(publisher.clone());
+        let mut this =
+            Self { publisher, home_assistant, detections: false, cameras: Vec::new(), before: None };
         this.configure(config);
         this
     }
@@ -31,6 +34,7 @@ impl Publishing {
         let actions = || config.actions.iter().map(|a| a.name.as_str());
         let pairs = config.cameras.iter().flat_map(|c| actions().map(move |a| (c.name.as_str(), a)));
         self.publisher.announce(pairs);
+        self.home_assistant.describe(config);
         let cameras: Vec<_> = config.cameras.iter().map(|camera| camera.name.clone()).collect();
         for camera in cameras.iter().filter(|camera| !self.cameras.contains(camera)) {
             self.publisher.camera(camera, false);

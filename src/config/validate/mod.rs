@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::report::Report;
-use super::{BrokerKind, Config, Heads, KeyPath, Mqtt, Span};
+use super::{BrokerKind, Config, Heads, HomeAssistant, KeyPath, Mqtt, Span};
 
 /// Reports everything that is wrong with `config` in itself.
 pub(super) fn config(config: &Config, report: &mut Report) {
@@ -24,6 +24,7 @@ pub(super) fn config(config: &Config, report: &mut Report) {
     words::phrases(config, report);
     analysis(config, report);
     mqtt(&config.mqtt, report);
+    home_assistant(&config.homeassistant, report);
     span(report, &root.key("stats").key("interval"), config.stats.interval, 1.0..=86_400.0);
 }
 
@@ -131,6 +132,18 @@ fn mqtt(mqtt: &Mqtt, report: &mut Report) {
             mqtt.host
         );
         report.warning(&path.key("host"), message);
+    }
+}
+
+fn home_assistant(settings: &HomeAssistant, report: &mut Report) {
+    let path = KeyPath::default().key("homeassistant");
+    for (key, topic) in
+        [("discovery_prefix", &settings.discovery_prefix), ("birth_topic", &settings.birth_topic)]
+    {
+        if let Some(fault) = topic_fault(topic) {
+            let message = format!("{topic:?} {fault}; write it as Home Assistant's MQTT settings have it");
+            report.error(&path.key(key), message);
+        }
     }
 }
 
