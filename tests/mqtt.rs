@@ -180,6 +180,37 @@ fn topics_flags_and_payloads_are_the_contracts() {
 }
 
 #[test]
+fn onvif_clients_hear_of_beginnings_and_ends_before_our_own_subscribers_do() {
+    need_mosquitto!();
+    let broker = Mosquitto::start("allow_anonymous true\n");
+    let subscriber = Subscriber::start(broker.port, &[]);
+    let (publisher, mqtt) = start(&settings(broker.port));
+    publisher.onvif(&config::Onvif { enabled: true, topic_prefix: None });
+    publisher.event(&example());
+    publisher.event(&ActionEvent { change: Change::Update, ..example() });
+    publisher.event(&ActionEvent { change: Change::End, end: Some(example().time), ..example() });
+    let seen = subscriber.up_to(|s| s.topic.ends_with("/events") && s.json()["type"] == "end");
+    let ours = |s: &&Seen| s.topic.contains("/onvif-ej/") || s.topic.ends_with("/events");
+    let told: Vec<_> = seen
+        .iter()
+        .filter(ours)
+        .map(|s| {
+            (s.flags(), s.json()["Data"]["State"].as_bool(), s.json()["type"].as_str().map(str::to_owned))
+        })
+        .collect();
+    let once = (1, false);
+    let event = |change: &str| (once, None, Some(change.to_owned()));
+    let state = |state| (once, Some(state), None);
+    assert_eq!(told, [state(true), event("begin"), event("update"), state(false), event("end")]);
+    let topic =
+        "watchword/dock-3/onvif-ej/tns:watchword/RuleEngine/ActionDetector/Action/&gate/climbing_fence";
+    assert!(seen.iter().any(|s| s.topic == topic), "{seen:?}");
+    assert_eq!(mqtt.shutdown(PATIENCE), 0);
+    let counters = publisher.counters();
+    assert_eq!((counters.acked, counters.queued), (3, 0));
+}
+
+#[test]
 fn shutting_down_delivers_everything_then_says_offline_once() {
     need_mosquitto!();
     let broker = Mosquitto::start("allow_anonymous true\n");

@@ -25,7 +25,7 @@ pub struct Changes {
     pub rules: bool,
     /// How the broker is reached, and what it is told.
     pub mqtt: bool,
-    /// What others than subscribers of ours are told of this box.
+    /// How others than subscribers of ours are spoken to.
     pub announcements: bool,
     /// Sections of which a change takes effect at the next start only; see [`Config::lasting`].
     pub restart: Vec<&'static str>,
@@ -47,6 +47,7 @@ impl Changes {
             events,
             mqtt,
             homeassistant,
+            onvif,
             stats,
         } = new;
         let mut changes = Self::default();
@@ -74,7 +75,7 @@ impl Changes {
             || Scoring { heads: heads.clone(), logit_scale: *logit_scale, ..scoring.clone() } != old.scoring
             || !old.actions.iter().map(rules).eq(actions.iter().map(rules));
 
-        changes.announcements = old.homeassistant != *homeassistant;
+        changes.announcements = (&old.homeassistant, &old.onvif) != (homeassistant, onvif);
         if old.node != *node {
             changes.restart.push("node");
         }

@@ -10,10 +10,11 @@ mod camera;
 mod changes;
 mod delivery;
 mod file_ref;
-mod hours;
 mod home_assistant;
+mod hours;
 mod key_path;
 mod load;
+mod onvif;
 mod polygon;
 mod problem;
 mod report;
@@ -34,10 +35,11 @@ pub use camera::{Camera, ControlValue, DeviceFormat, Mask, Zone};
 pub use changes::Changes;
 pub use delivery::{BrokerKind, Mqtt, Node, Spool, Stats};
 pub use file_ref::{FileRef, FileRefError};
-pub use hours::{Hours, HoursError};
 pub use home_assistant::HomeAssistant;
+pub use hours::{Hours, HoursError};
 pub use key_path::KeyPath;
 pub use load::Loaded;
+pub use onvif::Onvif;
 pub use problem::{ConfigErrors, Place, Problem, Severity};
 pub use span::Span;
 pub use speed::Speed;
@@ -63,5 +65,6 @@ pub struct Config {
     pub events: Events,
     pub mqtt: Mqtt,
     pub homeassistant: HomeAssistant,
+    pub onvif: Onvif,
     pub stats: Stats,
 }

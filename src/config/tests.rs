@@ -102,6 +102,17 @@ fn the_annotated_example_mentions_every_key_with_its_default() {
 }
 
 #[test]
+fn the_fragments_of_the_readme_are_settings() {
+    let readme = include_str!("../../README.md");
+    let fragments: Vec<_> = readme.split("```toml fragment\n").skip(1).collect();
+    assert!(!fragments.is_empty());
+    for fragment in fragments {
+        let fragment = fragment.split("```").next().unwrap();
+        Config::parse(&format!("{MINIMAL}{fragment}")).unwrap_or_else(|e| panic!("{fragment}: {e}"));
+    }
+}
+
+#[test]
 fn a_minimal_configuration_has_the_defaults_and_one_warning() {
     let loaded = load(MINIMAL, &[]).unwrap();
     let [warning] = &loaded.warnings[..] else { panic!("{:?}", loaded.warnings) };
@@ -279,6 +290,7 @@ fn values_out_of_range_are_refused_and_those_at_its_ends_are_not() {
         ],
         &["enabled = false", "discovery_prefix = \"site/ha\""],
     );
+    check("onvif", &["topic_prefix = \"a/+\"", "enabled = \"yes\""], &["topic_prefix = \"site/gate\""]);
     check("stats", &["interval = 0"], &["interval = 1"]);
     check("vocabulary", &["template = \"a photo\"", "template = \"{} {}\""], &["template = \"a {}.\""]);
 }

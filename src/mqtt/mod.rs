@@ -15,6 +15,7 @@ mod fault;
 mod home_assistant;
 mod levels;
 mod listeners;
+mod onvif;
 mod outbox;
 mod payload;
 mod presence;

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use super::levels::Levels;
 use super::listeners::Listeners;
+use super::onvif;
 use super::payload::Origin;
 use super::presence::Presence;
 use super::queue::{EventQueue, Limits};
@@ -99,6 +100,10 @@ pub(super) struct Outbox {
     /// Whether the spool shall end.
     pub closing: bool,
     spool: SpoolState,
+    /// The prefix of ONVIF topics, if events are published in that form, too.
+    pub onvif: Option<String>,
+    /// An event whose twin has gone before.
+    held: Option<Message>,
     detections: VecDeque<Message>,
     stats: Option<Vec<u8>>,
     connected: bool,
@@ -121,6 +126,8 @@ pub(super) enum Kind {
     Standing,
     /// Not retained, at least once; the number is what the outbox wants back.
     Event(i64),
+    /// Not retained, at least once with the event that comes next: the same in ONVIF's form.
+    Twin,
     /// Retained, at most once.
     Stats,
     /// Not retained, at most once.
@@ -130,7 +137,7 @@ pub(super) enum Kind {
 impl Kind {
     /// QoS 1, else QoS 0.
     pub fn is_acknowledged(self) -> bool {
-        matches!(self, Self::Standing | Self::Event(_))
+        matches!(self, Self::Standing | Self::Event(_) | Self::Twin)
     }
 
     pub fn is_retained(self) -> bool {
@@ -157,6 +164,8 @@ impl Outbox {
             events: EventQueue::new(limits),
             closing: false,
             spool: SpoolState::Off,
+            onvif: None,
+            held: None,
             detections: VecDeque::with_capacity(DETECTIONS),
             stats: None,
             connected: false,
@@ -205,6 +214,7 @@ impl Outbox {
     /// The connection is gone.
     pub fn disconnected(&mut self) {
         self.connected = false;
+        self.held = None;
         self.events.rewind();
         self.dropped_detections += self.detections.len() as u64;
         self.detections.clear();
@@ -228,10 +238,18 @@ impl Outbox {
                 let (topic, payload) = (topic.to_owned(), payload.to_vec());
                 return Some(Message { topic, payload, kind: Kind::Standing });
             }
+            if let Some(event) = self.held.take() {
+                return Some(event);
+            }
             if let Some((number, payload)) = self.events.send_next() {
                 self.sent += 1;
+                let twin = self.onvif.as_ref().and_then(|prefix| onvif::message(prefix, &payload));
                 let (topic, payload) = (self.topics.events(), payload.to_vec());
-                return Some(Message { topic, payload, kind: Kind::Event(number) });
+                let event = Message { topic, payload, kind: Kind::Event(number) };
+                let Some((topic, payload)) = twin else { return Some(event) };
+                // First, so that the event's acknowledgement says that this has arrived, too.
+                self.held = Some(event);
+                return Some(Message { topic, payload, kind: Kind::Twin });
             }
         }
         if !room.unacknowledged {

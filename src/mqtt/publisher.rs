@@ -9,6 +9,7 @@ use super::outbox::{Counters, Shared};
 use super::payload::{TrackScores, detections_json, event_json, to_json};
 use super::stats::{Stats, stats_json};
 use super::topic::Topics;
+use crate::config::Onvif;
 use crate::event::ActionEvent;
 
 /// Puts messages into the outbox. Cheap to clone; usable from any thread, also while the broker is away.
@@ -68,6 +69,13 @@ impl Publisher {
     /// Events from now on name this vocabulary.
     pub fn set_vocabulary(&self, id: &str) {
         id.clone_into(&mut self.0.outbox().origin.vocabulary);
+    }
+
+    /// From now on events are published in ONVIF's form, too, or no longer, as `settings` say.
+    pub fn onvif(&self, settings: &Onvif) {
+        let mut outbox = self.0.outbox();
+        let prefix = settings.topic_prefix.clone().unwrap_or_else(|| outbox.topics.prefix().to_owned());
+        outbox.onvif = settings.enabled.then_some(prefix);
     }
 
     /// Publishes an event, and `state` where it changes. This is the hand-over that `latency_ms` runs to. Every `begin`

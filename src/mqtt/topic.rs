@@ -42,6 +42,16 @@ impl Topics {
         format!("{prefix}/device/{node}/config")
     }
 
+    /// Beginnings and ends in ONVIF's form; `prefix` is its TopicPrefix.
+    pub fn onvif(prefix: &str, camera: &str, action: &str) -> String {
+        format!("{prefix}/onvif-ej/tns:watchword/RuleEngine/ActionDetector/Action/&{camera}/{action}")
+    }
+
+    /// What stands before all of them: `<base>/<node>`.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
     /// Numbers about the box; retained.
     pub fn stats(&self) -> String {
         format!("{}/stats", self.prefix)

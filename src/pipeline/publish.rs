@@ -35,6 +35,7 @@ impl Publishing {
         let pairs = config.cameras.iter().flat_map(|c| actions().map(move |a| (c.name.as_str(), a)));
         self.publisher.announce(pairs);
         self.home_assistant.describe(config);
+        self.publisher.onvif(&config.onvif);
         let cameras: Vec<_> = config.cameras.iter().map(|camera| camera.name.clone()).collect();
         for camera in cameras.iter().filter(|camera| !self.cameras.contains(camera)) {
             self.publisher.camera(camera, false);

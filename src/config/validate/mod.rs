@@ -25,6 +25,11 @@ pub(super) fn config(config: &Config, report: &mut Report) {
     analysis(config, report);
     mqtt(&config.mqtt, report);
     home_assistant(&config.homeassistant, report);
+    if let Some(fault) = config.onvif.topic_prefix.as_deref().and_then(topic_fault) {
+        let message =
+            format!("the prefix {fault}; write one or more words that name this box, or leave it out");
+        report.error(&root.key("onvif").key("topic_prefix"), message);
+    }
     span(report, &root.key("stats").key("interval"), config.stats.interval, 1.0..=86_400.0);
 }
 
