@@ -41,6 +41,8 @@ enum Command {
     Doctor(cmd::doctor::Args),
     /// Measure each stage on this machine
     Bench(cmd::bench::Args),
+    /// Publish as a fleet of boxes would, to try a broker
+    FleetSim(cmd::fleet_sim::Args),
     /// Work on the interaction heads themselves, and judge detections
     #[cfg(feature = "lab")]
     Lab(cmd::lab::Args),
@@ -53,6 +55,8 @@ fn main() -> ExitCode {
         (_, 2..) => "watchword=trace,info,rumqttd=off",
         (_, 1) => "watchword=debug,info,rumqttd=off",
         (Command::Run(_), 0) => "watchword=info,warn,rumqttd=off",
+        // Hundreds of nodes lose a broker at once, and each would say so.
+        (Command::FleetSim(_), 0) => "error,rumqttd=off",
         (_, 0) => "warn,rumqttd=off",
     };
     tracing_subscriber::fmt()
@@ -72,6 +76,7 @@ fn main() -> ExitCode {
         Command::Models(args) => cmd::models::run(args),
         Command::Doctor(args) => cmd::doctor::run(args),
         Command::Bench(args) => cmd::bench::run(args),
+        Command::FleetSim(args) => cmd::fleet_sim::run(args),
         #[cfg(feature = "lab")]
         Command::Lab(args) => cmd::lab::run(args),
     };

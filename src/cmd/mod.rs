@@ -6,6 +6,7 @@ pub mod demo;
 pub mod detect;
 pub mod doctor;
 #[cfg(feature = "lab")]
+pub mod fleet_sim;
 pub mod lab;
 pub mod models;
 pub mod run;

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
 /// What happened to an occurrence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Change {
     Begin,

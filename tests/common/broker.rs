@@ -74,6 +74,12 @@ impl Mosquitto {
         self.process.0.wait().unwrap();
     }
 
+    /// Ends it as a power cut would; it saves nothing.
+    pub fn kill(&mut self) {
+        self.process.0.kill().unwrap();
+        self.process.0.wait().unwrap();
+    }
+
     pub fn restart(&mut self) {
         self.process = Self::spawn(self.folder.path(), self.port);
     }

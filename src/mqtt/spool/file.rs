@@ -46,7 +46,7 @@ pub(super) enum FileError {
     #[error("it is another program's database; set another mqtt.spool.path")]
     Foreign,
     #[error("{0}")]
-    Io(#[from] io::Error),
+    Io(io::Error),
     #[error("{0}")]
     Other(rusqlite::Error),
 }
@@ -59,6 +59,16 @@ impl From<rusqlite::Error> for FileError {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt(error.to_string()),
             _ => Self::Other(error),
+        }
+    }
+}
+
+impl From<io::Error> for FileError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full,
+            io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly,
+            _ => Self::Io(error),
         }
     }
 }
@@ -78,7 +88,11 @@ impl File {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let database = Connection::open_with_flags(path, flags)?;
+        let database = Connection::open_with_flags(path, flags).map_err(|error| {
+            // SQLite says only that it cannot open what it would have to create.
+            let begun = std::fs::OpenOptions::new().append(true).create(true).open(path);
+            begun.map_or_else(FileError::from, |_| error.into())
+        })?;
         database.busy_timeout(Duration::from_secs(1))?;
         database.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
         let number = |pragma| database.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
