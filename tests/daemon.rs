@@ -162,6 +162,42 @@ fn events_reach_a_real_broker_and_a_stop_closes_what_is_open() {
 }
 
 #[test]
+fn what_was_open_when_it_was_killed_is_closed_after_the_restart() {
+    if !installed("mosquitto_sub") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let _broker = mosquitto(port, folder.path());
+    connectable(port);
+    let (_subscriber, messages) = subscribe(port);
+    let more = format!("[mqtt]\nport = {port}\n");
+    let path = config(folder.path(), &clip().display().to_string(), &more);
+    let daemon = || {
+        let mut command = watchword();
+        // As systemd tells it with StateDirectory=.
+        command.arg("run").arg("--config").arg(&path).env("STATE_DIRECTORY", folder.path());
+        Running(command.stderr(Stdio::null()).spawn().unwrap())
+    };
+    let begun = {
+        let mut daemon = daemon();
+        let begin = |topic: &str, payload: &str| topic.ends_with("/events") && payload.contains("\"begin\"");
+        let read = until(&messages, begin);
+        daemon.0.kill().unwrap();
+        daemon.0.wait().unwrap();
+        events(&read).pop().unwrap()
+    };
+    assert!(folder.path().join("spool.db").exists());
+    let _daemon = daemon();
+    let read = until(&messages, |_, payload| payload.contains("\"reason\":\"restart\""));
+    let end = events(&read).pop().unwrap();
+    assert_eq!((&end["id"], &end["type"], &end["node"]), (&begun["id"], &"end".into(), &"box".into()));
+    assert!(end["end"].as_str() >= begun["time"].as_str());
+    let off = |(topic, word): &(String, String)| topic.ends_with("/walking/state") && word == "OFF";
+    assert!(read.iter().any(off), "the state is put right before the event: {read:#?}");
+}
+
+#[test]
 fn the_embedded_broker_serves_strangers() {
     if !installed("mosquitto_sub") {
         return;

@@ -124,6 +124,12 @@ pub struct Subscriber {
 impl Subscriber {
     /// Subscribed to everything, for certain: a probe has come through.
     pub fn start(port: u16, more: &[&str]) -> Self {
+        let login: Vec<_> = more.iter().skip_while(|a| **a != "-u").take(4).copied().collect();
+        Self::start_as(port, more, "probe", &login)
+    }
+
+    /// As `start`, with a probe on a topic that the subscriber may read and `login` may write.
+    pub fn start_as(port: u16, more: &[&str], probe: &str, login: &[&str]) -> Self {
         let common = ["-h", "127.0.0.1", "-q", "1", "-t", "#", "-F", "%t %q %r %p"];
         let mut process = Command::new("mosquitto_sub")
             .args(common)
@@ -136,13 +142,13 @@ impl Subscriber {
         let output = BufReader::new(process.stdout.take().unwrap());
         let (sender, lines) = mpsc::channel();
         let ready = Arc::new(AtomicBool::new(false));
-        let is_ready = Arc::clone(&ready);
+        let (is_ready, expected) = (Arc::clone(&ready), probe.to_owned());
         thread::spawn(move || {
             for line in output.lines().map_while(Result::ok) {
                 let mut words = line.splitn(4, ' ');
                 let mut word = || words.next().unwrap_or_default().to_owned();
                 let (topic, qos, retained, payload) = (word(), word(), word(), word());
-                if topic == "probe" {
+                if topic == expected {
                     is_ready.store(true, Ordering::Relaxed);
                     continue;
                 }
@@ -152,9 +158,8 @@ impl Subscriber {
                 }
             }
         });
-        let login: Vec<_> = more.iter().skip_while(|a| **a != "-u").take(4).copied().collect();
         until("mosquitto_sub has subscribed", || {
-            publish(port, "probe", "x", &login);
+            publish(port, probe, "x", login);
             ready.load(Ordering::Relaxed)
         });
         Self { lines, _process: Killed(process) }
