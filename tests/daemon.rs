@@ -171,8 +171,13 @@ fn what_was_open_when_it_was_killed_is_closed_after_the_restart() {
     let _broker = mosquitto(port, folder.path());
     connectable(port);
     let (_subscriber, messages) = subscribe(port);
-    let more = format!("[mqtt]\nport = {port}\n");
+    // Nothing ends by itself, however slow this machine is.
+    let lasting = "[events]\nrelease = \"600s\"\n[tracker]\nmax_lost = \"600s\"\n";
+    let more = format!("{lasting}[mqtt]\nport = {port}\n");
     let path = config(folder.path(), &clip().display().to_string(), &more);
+    let text =
+        std::fs::read_to_string(&path).unwrap().replace("analysis_fps = 5", "analysis_fps = 5\nloop = true");
+    std::fs::write(&path, text).unwrap();
     let daemon = || {
         let mut command = watchword();
         // As systemd tells it with StateDirectory=.

@@ -62,9 +62,8 @@ fn a_box_may_write_its_own_branch_and_no_other() {
         display(&file("acl"))
     ));
     let login = |n: usize| ["-u", users[n].0, "-P", users[n].1, "-q", "1"];
-    // The subscriber's probe is none of the topics that anybody may write.
-    let ears =
-        |n: usize| Subscriber::start_as(broker.port, &login(n)[..4], "watchword/probe", &login(3)[..4]);
+    // The subscribers' probes are the operator's, where each may read; both are "x".
+    let ears = |n: usize, probe| Subscriber::start_as(broker.port, &login(n)[..4], probe, &login(3)[..4]);
     let (alarms, dock) = (ears(2, "watchword/probe"), ears(0, "watchword/dock-3/command/probe"));
     publish(broker.port, "watchword/dock-3/events", "own", &login(0));
     publish(broker.port, "watchword/dock-4/events", "another's", &login(0));
