@@ -1,8 +1,9 @@
 //! Cameras of the kernel: Video4Linux 2, single- and multi-planar, streaming through mapped memory.
 //!
 //! [`Device`] is the source. What it asks of a driver is the trait [`driver::Driver`], whose one implementor that is no
-//! test's is the device node in [`sys`]. Which of a device's formats is taken is decided in [`offer`], how its pixels
-//! are read in [`format`], what its controls are set to in [`controls`]; none of them knows a device.
+//! test's is the device [`node`], over the kernel's [`abi`] and the ioctls of [`sys`]. Which of a device's formats is
+//! taken is decided in [`offer`], how its pixels are read in [`format`], what its controls are set to in [`controls`];
+//! none of these three knows a device.
 //!
 //! A driver's buffer is held only while it is copied, and queued again before the frame is handed out. Whatever breaks
 //! ends the stream with an error, and the source is to be opened again; a frame that is damaged is passed over and
@@ -15,6 +16,7 @@ mod driver;
 mod fake;
 mod find;
 mod format;
+mod node;
 mod offer;
 mod sys;
 #[cfg(test)]
@@ -40,8 +42,8 @@ use driver::{
     BUF_FLAG_TSTAMP_SRC_SOE, Driver, Filled, Interval,
 };
 use format::{FORMATS, Known, Layout};
+use node::Node;
 use offer::{alternatives, choose, listed, offers};
-use sys::Node;
 
 /// Buffers asked of the driver: one is being read, the others are being filled.
 const BUFFERS: u32 = 4;

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::controls::{normalised, range};
 use super::driver::{Control, ControlKind, Driver, Identity};
+use super::node::Node;
 use super::offer::{FormatOffer, everything};
-use super::sys::Node;
 use super::{CameraError, refused};
 
 /// A device node that captures, or one that could not be asked.
