@@ -6,6 +6,7 @@ use std::path::Path;
 
 use config::Source;
 use serde_json::Value as Json;
+use sha2::{Digest, Sha256};
 use toml::{Table, Value};
 use toml_edit::Document;
 
@@ -13,7 +14,7 @@ use super::key_path::Step;
 use super::problem::{ConfigErrors, Place, Problem, Severity};
 use super::report::Report;
 use super::source::{Sources, Variable, position};
-use super::{Action, Camera, Config, KeyPath, Mask, Zone, validate};
+use super::{Action, Camera, Config, KeyPath, Mask, Overlay, Zone, validate};
 
 /// Environment variables are `WATCHWORD__SECTION__KEY`.
 const PREFIX: &str = "WATCHWORD";
@@ -41,13 +42,21 @@ impl Config {
     /// # Errors
     /// Everything that is wrong, at once; see [`Problem`].
     pub fn load(path: &Path, env: impl Iterator<Item = (String, String)>) -> Result<Loaded, ConfigErrors> {
+        Self::load_with(path, env, None)
+    }
+
+    /// As [`Config::load`], with `overlay` over both.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn load_with(
+        path: &Path,
+        env: impl Iterator<Item = (String, String)>,
+        overlay: Option<Overlay>,
+    ) -> Result<Loaded, ConfigErrors> {
         let file = path.display().to_string();
         let text = read(path).map_err(|message| lone_error(Place::File(file.clone()), message))?;
-        let (config, mut report) = typed(file, text, env)?;
-        validate::config(&config, &mut report);
-        validate::files(&config, &mut report);
-        let (sources, warnings) = report.finish()?;
-        Ok(Loaded { config, warnings, sources })
+        loaded(file, text, env, overlay)
     }
 
     /// Reads and validates a configuration that is not in a file, such as the demo's own. Neither the
@@ -56,10 +65,45 @@ impl Config {
     /// # Errors
     /// As [`Config::load`].
     pub fn parse(text: &str) -> Result<Self, ConfigErrors> {
-        let (config, mut report) = typed("configuration".into(), text.into(), std::iter::empty())?;
+        let (config, mut report) = typed("configuration".into(), text.into(), std::iter::empty(), None)?;
         validate::config(&config, &mut report);
         report.finish().map(|_| config)
     }
+}
+
+impl Loaded {
+    /// The same file and environment as they were read, with `overlay` over them or with none.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn overlaid(&self, overlay: Option<Overlay>) -> Result<Self, ConfigErrors> {
+        let Sources { file, document, variables, .. } = &self.sources;
+        let env = variables.iter().map(|variable| (variable.name.clone(), variable.text.clone()));
+        loaded(file.clone(), document.raw().to_owned(), env, overlay)
+    }
+
+    /// What lies over the file.
+    pub fn overlay(&self) -> Option<&Overlay> {
+        self.sources.overlay.as_ref()
+    }
+
+    /// SHA-256 of the file's text, hexadecimal.
+    pub fn hash(&self) -> String {
+        hex::encode(Sha256::digest(self.sources.document.raw()))
+    }
+}
+
+fn loaded(
+    file: String,
+    text: String,
+    env: impl Iterator<Item = (String, String)>,
+    overlay: Option<Overlay>,
+) -> Result<Loaded, ConfigErrors> {
+    let (config, mut report) = typed(file, text, env, overlay)?;
+    validate::config(&config, &mut report);
+    validate::files(&config, &mut report);
+    let (sources, warnings) = report.finish()?;
+    Ok(Loaded { config, warnings, sources })
 }
 
 fn read(path: &Path) -> Result<String, String> {
@@ -80,6 +124,7 @@ fn typed(
     file: String,
     text: String,
     env: impl Iterator<Item = (String, String)>,
+    overlay: Option<Overlay>,
 ) -> Result<(Config, Report), ConfigErrors> {
     let syntax = |span, message: &str| {
         lone_error(position(&file, &text, span), format!("not TOML: {}", message.replace('\n', ", ")))
@@ -87,8 +132,11 @@ fn typed(
     let document = Document::parse(text.clone()).map_err(|e| syntax(e.span(), e.message()))?;
     let mut tree: Table = text.parse().map_err(|e: toml::de::Error| syntax(e.span(), e.message()))?;
     let schema = Schema::new();
-    let mut report = Report::new(Sources { file, document, variables: Vec::new() });
+    let mut report = Report::new(Sources { file, document, variables: Vec::new(), overlay: overlay.clone() });
     override_from(env, &schema, &mut tree, &mut report);
+    if let Some(overlay) = overlay {
+        overlay.lay(&mut tree, &mut report);
+    }
     let config = decode(tree, &schema, &mut report);
     if report.is_enough() {
         return match report.finish() {

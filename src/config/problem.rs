@@ -21,6 +21,8 @@ pub enum Place {
     Position { file: String, line: usize, column: usize },
     /// In an environment variable.
     Variable(String),
+    /// In the vocabulary that was set over MQTT.
+    Overlay,
 }
 
 /// One thing wrong, and its remedy.
@@ -58,6 +60,7 @@ impl fmt::Display for Place {
         match self {
             Self::File(file) => f.write_str(file),
             Self::Position { file, line, column } => write!(f, "{file}:{line}:{column}"),
+            Self::Overlay => f.write_str("vocabulary set over MQTT"),
             Self::Variable(name) => write!(f, "environment variable {name}"),
         }
     }

@@ -3,11 +3,11 @@
 use serde::ser::Error as _;
 use toml_edit::{DocumentMut, Item, TableLike};
 
-use super::{Config, KeyPath, Loaded};
+use super::{Config, KeyPath, Loaded, Place};
 
 impl Loaded {
     /// The configuration in effect as a TOML text that loads again to the same, each value with a comment that
-    /// says whether it is the default's, the file's or the environment's. Passwords in a camera's address are
+    /// says where it comes from: the default, a line of the file, a variable of the environment, or a command. Passwords in a camera's address are
     /// blotted out.
     ///
     /// # Errors
@@ -34,11 +34,15 @@ impl Loaded {
         }
     }
 
-    fn origin(&self, path: &KeyPath) -> &str {
-        match self.sources.variable(path) {
-            Some(variable) => &variable.name,
-            None if self.sources.in_file(path) => "file",
-            None => "default",
+    fn origin(&self, path: &KeyPath) -> String {
+        match (&self.sources.overlay, self.sources.variable(path)) {
+            (Some(overlay), _) if overlay.covers(path) => format!("set over MQTT at {}", overlay.since),
+            (_, Some(variable)) => variable.name.clone(),
+            _ if !self.sources.in_file(path) => "default".into(),
+            _ => match self.sources.place(path) {
+                Place::Position { line, .. } => format!("file, line {line}"),
+                _ => "file".into(),
+            },
         }
     }
 }

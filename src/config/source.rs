@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use toml_edit::{Document, Item};
 
+use super::Overlay;
 use super::key_path::{KeyPath, Step};
 use super::problem::Place;
 
@@ -23,6 +24,8 @@ pub(super) struct Sources {
     pub file: String,
     pub document: Document<String>,
     pub variables: Vec<Variable>,
+    /// Over both.
+    pub overlay: Option<Overlay>,
 }
 
 impl Sources {
@@ -34,6 +37,9 @@ impl Sources {
     /// Where the value at `path` was written; for one that was not, where the innermost table that should
     /// have held it begins.
     pub fn place(&self, path: &KeyPath) -> Place {
+        if self.is_overlaid(path) {
+            return Place::Overlay;
+        }
         if let Some(variable) = self.variable(path) {
             return Place::Variable(variable.name.clone());
         }
@@ -44,11 +50,19 @@ impl Sources {
 
     /// As [`Sources::place`], but of the key and not of its value.
     pub fn place_of_key(&self, path: &KeyPath) -> Place {
+        if self.is_overlaid(path) {
+            return Place::Overlay;
+        }
         let key = path.split_key().and_then(|(parent, key)| {
             let table = self.item(&parent)?.as_table_like()?;
             table.get_key_value(key)?.0.span()
         });
         key.map_or_else(|| self.place(path), |span| self.position(Some(span)))
+    }
+
+    /// Whether the value at `path` is the overlay's.
+    pub fn is_overlaid(&self, path: &KeyPath) -> bool {
+        self.overlay.as_ref().is_some_and(|overlay| overlay.covers(path))
     }
 
     /// Whether the file itself sets the value at `path`.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use proptest::prelude::*;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use super::load::Schema;
 use super::*;
@@ -34,6 +34,7 @@ fn errors(text: &str, env: &[(&str, &str)]) -> Vec<String> {
         .map(|p| match p.place {
             Place::Position { line, .. } => format!("{line}: {}: {}", p.path, p.message),
             Place::Variable(name) => format!("{name}: {}: {}", p.path, p.message),
+            Place::Overlay => format!("overlay: {}: {}", p.path, p.message),
             Place::File(_) => format!("file: {}: {}", p.path, p.message),
         })
         .collect()
@@ -619,9 +620,12 @@ fn shows_where_values_come_from_and_no_secret() {
     let loaded = load(&text, &[("WATCHWORD__MQTT__PORT", "1884")]).unwrap();
     let shown = loaded.to_toml().unwrap();
     assert!(shown.contains("port = 1884  # WATCHWORD__MQTT__PORT\n"), "{shown}");
-    assert!(shown.contains("name = \"gate\"  # file\n"), "{shown}");
+    assert!(shown.contains("name = \"gate\"  # file, line 3\n"), "{shown}");
     assert!(shown.contains("host = \"127.0.0.1\"  # default\n"), "{shown}");
-    assert!(shown.contains("source = \"rtsp://admin:***@10.0.0.7:554/live?a=b@c\"  # file\n"), "{shown}");
+    assert!(
+        shown.contains("source = \"rtsp://admin:***@10.0.0.7:554/live?a=b@c\"  # file, line 4\n"),
+        "{shown}"
+    );
     assert!(!shown.contains("hunter2"));
 }
 
@@ -634,6 +638,88 @@ fn passwords_in_addresses_are_blotted_out_and_nothing_else() {
     assert_eq!(shown("rtsp://u@host/x:y@z"), "rtsp://u@host/x:y@z");
     assert_eq!(shown("rtsp://host:554/x"), "rtsp://host:554/x");
     assert_eq!(shown("/dev/video0"), "/dev/video0");
+}
+
+fn overlaid(actions: Json, background: Option<Json>) -> Result<Loaded, ConfigErrors> {
+    let text = format!("{MINIMAL}threshold = 0.6\n[vocabulary]\nbackground = [\"standing\"]\n");
+    let loaded = load(&text, &[("WATCHWORD__MQTT__HOST", "elsewhere")]).unwrap();
+    loaded.overlaid(Some(Overlay { since: "2026-11-22T20:14:03Z".parse().unwrap(), actions, background }))
+}
+
+#[test]
+fn an_overlay_stands_in_place_of_the_files_words_and_says_so() {
+    let actions =
+        json!([{"name": "falling", "phrases": ["falling down"], "minimum_duration": 2, "threshold": 0.7}]);
+    let loaded = overlaid(actions, None).unwrap();
+    assert_eq!(loaded.config.actions.len(), 1);
+    assert_eq!(
+        (loaded.config.actions[0].name.as_str(), loaded.config.actions[0].threshold),
+        ("falling", 0.7)
+    );
+    assert_eq!(loaded.config.vocabulary.background, ["standing"], "the file's");
+    assert_eq!(loaded.config.mqtt.host, "elsewhere", "the environment's");
+    let shown = loaded.to_toml().unwrap();
+    assert!(shown.contains("name = \"falling\"  # set over MQTT at 2026-11-22T20:14:03Z\n"), "{shown}");
+    assert!(shown.contains("background = [\"standing\"]  # file, line 10\n"), "{shown}");
+
+    let loaded = overlaid(json!([{"name": "a", "phrases": ["a"]}]), Some(json!(["idle"]))).unwrap();
+    assert_eq!(loaded.config.vocabulary.background, ["idle"]);
+    let without = loaded.overlaid(None).unwrap();
+    assert_eq!(without.config.actions[0].name, "running");
+    assert_eq!((without.hash(), without.overlay()), (loaded.hash(), None), "the same file");
+}
+
+#[test]
+fn everything_wrong_with_an_overlay_is_said_at_once() {
+    let actions = json!([
+        {"name": "Bad Name", "phrases": ["x", " "], "treshold": 0.5},
+        {"name": "b", "phrases": "one text", "zones": ["nowhere"], "threshold": null},
+        {"name": "c", "phrases": ["standing"]},
+    ]);
+    let errors = overlaid(actions, Some(json!([3]))).unwrap_err().to_string();
+    for expected in [
+        "vocabulary set over MQTT: action[0].name: \"Bad Name\" may hold",
+        "action[0].phrases[1]: a blank phrase",
+        "action[0].treshold: unknown key; did you mean `threshold`?",
+        "action[1].phrases: invalid type: string \"one text\", expected a list in [ ]",
+        "action[1].threshold: null is no value",
+        "action[1].zones[0]: no camera has a zone `nowhere`",
+        "vocabulary.background[0]: invalid type: integer `3`, expected a text in quotes",
+    ] {
+        assert!(errors.contains(expected), "{expected}\n{errors}");
+    }
+    for not_a_list in [json!(null), json!("x"), json!({"name": "x"}), json!([1, 2]), json!([[]]), json!([])] {
+        let errors = overlaid(not_a_list.clone(), None).unwrap_err().to_string();
+        assert!(errors.contains("action"), "{not_a_list}: {errors}");
+    }
+}
+
+/// Any JSON, and JSON that looks like an action list.
+fn any_json() -> impl Strategy<Value = Json> {
+    let key = prop_oneof![
+        Just("name".to_owned()),
+        Just("phrases".to_owned()),
+        Just("threshold".to_owned()),
+        Just("minimum_duration".to_owned()),
+        Just("zones".to_owned()),
+        any::<String>(),
+    ];
+    let leaf = prop_oneof![
+        Just(Json::Null),
+        any::<bool>().prop_map(Json::from),
+        any::<i64>().prop_map(Json::from),
+        any::<u64>().prop_map(Json::from),
+        any::<f64>().prop_map(Json::from),
+        any::<String>().prop_map(Json::from),
+        "[a-z_]{1,8}".prop_map(Json::from),
+    ];
+    leaf.prop_recursive(4, 32, 6, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(Json::from),
+            prop::collection::hash_map(key.clone(), inner, 0..6)
+                .prop_map(|map| Json::Object(map.into_iter().collect())),
+        ]
+    })
 }
 
 /// Texts that are nearly configurations: the example with pieces cut out, doubled or replaced.
@@ -662,6 +748,17 @@ proptest! {
     #[test]
     fn garbage_is_an_error_and_never_a_panic(text in any::<String>()) {
         prop_assert!(Config::parse(&text).is_err());
+    }
+
+    #[test]
+    fn any_overlay_is_in_effect_or_refused_with_words(actions in any_json(), background in prop::option::of(any_json())) {
+        match overlaid(actions.clone(), background) {
+            Ok(loaded) => prop_assert_eq!(Some(loaded.config.actions.len()), actions.as_array().map(Vec::len)),
+            Err(errors) => {
+                prop_assert!(errors.errors() > 0);
+                prop_assert!(errors.problems.iter().all(|problem| !problem.message.is_empty()));
+            }
+        }
     }
 
     #[test]
