@@ -101,7 +101,7 @@ fn topics_flags_and_payloads_are_the_contracts() {
         })
     );
 
-    publisher.set_vocabulary("00000001");
+    publisher.set_origin("clip-vit-b16-int8@1", "00000001");
     let ended = Some("2026-11-22T20:14:09Z".parse().unwrap());
     publisher.event(&ActionEvent {
         change: Change::End,

@@ -49,10 +49,12 @@ impl Loaded {
         }
     }
 
-    /// Embeds the words; the text tower is loaded for this and let go again.
-    pub fn vocabulary(&self, config: &Config) -> anyhow::Result<Vocabulary> {
-        let mut tower = TextTower::open(&self.pack, &*self.engine, self.options)?;
-        Ok(Vocabulary::build(config, &self.pack, |phrases| tower.embed(phrases))?)
+    /// Embeds the words that `previous` does not hold; if there are any, the text tower is loaded for this and let go
+    /// again.
+    pub fn vocabulary(&self, config: &Config, previous: Option<&Vocabulary>) -> anyhow::Result<Vocabulary> {
+        let embed =
+            |phrases: &[String]| TextTower::open(&self.pack, &*self.engine, self.options)?.embed(phrases);
+        Ok(Vocabulary::build(config, &self.pack, previous, embed)?)
     }
 
     /// Loads what runs on every frame.

@@ -63,7 +63,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
 
     let loaded = Loaded::open(&config)?;
-    let vocabulary = loaded.vocabulary(&config)?;
+    let vocabulary = loaded.vocabulary(&config, None)?;
     let mut networks = loaded.networks(&config)?;
     let broker = Broker::start(&config.mqtt)?;
     config.mqtt.port = Some(broker.port());

@@ -1,11 +1,12 @@
-//! `watchword config`: whether a configuration is right, and what is in effect.
+//! `watchword config`: whether a configuration is right, and what is in effect; how every other command reads one.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
-use tracing::warn;
+use tracing::{error, warn};
 
-use crate::config::{Config, ConfigErrors, Loaded};
+use super::words;
+use crate::config::{Config, ConfigErrors, Loaded, Overlay};
 
 /// Check or show a configuration.
 #[derive(clap::Args)]
@@ -39,15 +40,32 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
 /// Reads the configuration at `path` with the process's environment over it, and logs its warnings.
 pub fn load(path: &Path) -> anyhow::Result<Config> {
-    let loaded = read(path).map_err(|errors| anyhow!("the configuration cannot be used:\n{errors}"))?;
+    let loaded = read(path, None).map_err(|errors| anyhow!("the configuration cannot be used:\n{errors}"))?;
     for warning in &loaded.warnings {
         warn!("{warning}");
     }
     Ok(loaded.config)
 }
 
+/// As the daemon goes by it: with the vocabulary that was set over MQTT, unless there is something wrong with that, which
+/// is logged.
+pub fn load_with_words(path: &Path) -> anyhow::Result<Loaded> {
+    let overlay = words::file().map_or(Ok(None), |kept| words::read(&kept)).unwrap_or_else(|error| {
+        error!("the vocabulary that was set over MQTT cannot be used, the file's is: {error:#}");
+        None
+    });
+    let loaded = read(path, None).map_err(|errors| anyhow!("the configuration cannot be used:\n{errors}"))?;
+    if overlay.is_none() {
+        return Ok(loaded);
+    }
+    Ok(loaded.overlaid(overlay).unwrap_or_else(|errors| {
+        error!("the vocabulary that was set over MQTT does not fit the file, whose own is used:\n{errors}");
+        loaded
+    }))
+}
+
 fn check(path: &Path) -> anyhow::Result<()> {
-    let loaded = read(path).map_err(|errors| {
+    let loaded = read(path, None).map_err(|errors| {
         let count = plural(errors.errors(), "error");
         anyhow!("{count} in {}:\n{errors}", path.display())
     })?;
@@ -66,16 +84,17 @@ fn check(path: &Path) -> anyhow::Result<()> {
 }
 
 fn show(path: &Path) -> anyhow::Result<()> {
-    let loaded = read(path).map_err(|errors| anyhow!("the configuration cannot be used:\n{errors}"))?;
+    let loaded = load_with_words(path)?;
     print!("{}", loaded.to_toml().context("the configuration cannot be written as TOML")?);
     Ok(())
 }
 
-fn read(path: &Path) -> Result<Loaded, ConfigErrors> {
+/// Reads the configuration at `path` with the process's environment over it, and `overlay` over both.
+pub fn read(path: &Path, overlay: Option<Overlay>) -> Result<Loaded, ConfigErrors> {
     // A variable that is not Unicode is none of ours.
     let env = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    Config::load(path, env)
+    Config::load_with(path, env, overlay)
 }
 
 fn plural(count: usize, noun: &str) -> String {

@@ -62,7 +62,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let info = source.info().clone();
 
     let loaded = Loaded::open(&config)?;
-    let vocabulary = Arc::new(loaded.vocabulary(&config)?);
+    let vocabulary = Arc::new(loaded.vocabulary(&config, None)?);
     let networks = loaded.networks(&config)?;
 
     fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;

@@ -1,10 +1,11 @@
-//! SIGINT and SIGTERM: the first asks for an orderly stop, the second ends the process at once.
+//! SIGINT and SIGTERM: the first asks for an orderly stop, the second ends the process at once. SIGHUP, for the daemon:
+//! read the configuration again.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use crate::camera::Stop;
@@ -19,4 +20,11 @@ pub fn stop_on_signals() -> anyhow::Result<Stop> {
             .context("cannot watch for signals")?;
     }
     Ok(Stop::from(flag))
+}
+
+/// A flag that is set by each SIGHUP, which would end the process otherwise.
+pub fn hangup() -> anyhow::Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    flag::register(SIGHUP, Arc::clone(&flag)).context("cannot watch for SIGHUP")?;
+    Ok(flag)
 }

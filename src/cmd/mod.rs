@@ -17,3 +17,4 @@ mod assemble;
 mod interrupt;
 mod progress;
 mod state;
+mod words;

@@ -97,7 +97,7 @@ impl WordArgs {
 fn score(args: &ScoreArgs) -> anyhow::Result<String> {
     let config = args.words.configuration()?;
     let loaded = Loaded::open(&config)?;
-    let vocabulary = loaded.vocabulary(&config)?;
+    let vocabulary = loaded.vocabulary(&config, None)?;
     let mut tower = ImageTower::open(&loaded.pack, &*loaded.engine, loaded.options)?;
     let mut scorer = loaded.scorer(&config)?;
 
@@ -137,7 +137,7 @@ const NEAREST: usize = 5;
 
 fn show(config: Config) -> anyhow::Result<String> {
     let loaded = Loaded::open(&config)?;
-    let vocabulary = loaded.vocabulary(&config)?;
+    let vocabulary = loaded.vocabulary(&config, None)?;
     Ok(describe(&config, &vocabulary, &loaded.pack.identity())?)
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Action, BrokerKind, Camera, Config, Pack, Scoring};
+use super::{Action, BrokerKind, Camera, Config, Mqtt, Pack, Scoring};
 
 /// The differences between two valid configurations, by what has to be done about them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -23,11 +23,11 @@ pub struct Changes {
     pub words: bool,
     /// What is compared or counted from one frame to the next: thresholds, durations, rates.
     pub rules: bool,
-    /// How the broker is reached, and what it is told.
+    /// How the broker is reached.
     pub mqtt: bool,
     /// How others than subscribers of ours are spoken to.
     pub announcements: bool,
-    /// Sections of which a change takes effect at the next start only; see [`Config::lasting`].
+    /// Settings of which a change takes effect at the next start only; see [`Config::lasting`].
     pub restart: Vec<&'static str>,
 }
 
@@ -81,11 +81,15 @@ impl Changes {
         }
         // The embedded broker lives as long as the process.
         let embedded = [&old.mqtt, mqtt].iter().any(|mqtt| mqtt.broker == BrokerKind::Embedded);
-        match (old.mqtt == *mqtt, embedded) {
+        match (reached(&old.mqtt) == reached(mqtt), embedded) {
             (true, _) => {}
             (false, true) => changes.restart.push("mqtt"),
             (false, false) => changes.mqtt = true,
         }
+        if (&old.mqtt.spool, old.mqtt.queue) != (&mqtt.spool, mqtt.queue) {
+            changes.restart.push("mqtt.spool");
+        }
+        changes.rules |= told(&old.mqtt) != told(mqtt);
         changes
     }
 
@@ -105,7 +109,10 @@ impl Config {
     #[must_use]
     pub fn lasting(&self, new: Self) -> Self {
         let restart = Changes::between(self, &new).restart;
+        let Mqtt { detections, snapshots, commands, .. } = new.mqtt;
         let mqtt = if restart.contains(&"mqtt") { self.mqtt.clone() } else { new.mqtt };
+        let (queue, spool) = (self.mqtt.queue, self.mqtt.spool.clone());
+        let mqtt = Mqtt { detections, snapshots, commands, queue, spool, ..mqtt };
         Self { node: self.node.clone(), mqtt, ..new }
     }
 }
@@ -113,6 +120,17 @@ impl Config {
 /// A camera without what only matters to those who look at its frames.
 fn opened_as(camera: &Camera) -> Camera {
     Camera { zones: Vec::new(), analysis_fps: None, ..camera.clone() }
+}
+
+/// How a broker is reached, without what it is told and where that waits.
+fn reached(mqtt: &Mqtt) -> Mqtt {
+    let (queue, spool) = Default::default();
+    Mqtt { detections: false, snapshots: false, commands: false, queue, spool, ..mqtt.clone() }
+}
+
+/// What a broker is told.
+fn told(mqtt: &Mqtt) -> [bool; 3] {
+    [mqtt.detections, mqtt.snapshots, mqtt.commands]
 }
 
 fn words(action: &Action) -> (&str, &[String], &[String]) {
@@ -211,6 +229,8 @@ mod tests {
         assert_eq!(after(|c| c.detector.max_persons = 3), rules);
         assert_eq!(after(|c| c.tracker.confirm = 1), rules);
         assert_eq!(after(|c| c.scoring.smoothing = Span::from_secs_f64(9.0)), rules);
+        assert_eq!(after(|c| c.mqtt.detections = true), rules);
+        assert_eq!(after(|c| c.mqtt.commands = true), rules);
         assert_eq!(after(|c| c.stats.interval = Span::from_secs_f64(9.0)), rules);
         assert_eq!(after(|c| c.actions.swap(0, 1)), Changes { rules: true, ..words }, "rows change places");
     }
@@ -239,7 +259,9 @@ mod tests {
         assert_eq!(Changes::between(&lasting, &new).restart, ["node"], "and is not forgotten");
 
         new.mqtt.broker = BrokerKind::Embedded;
-        assert_eq!(Changes::between(&old, &new).restart, ["node", "mqtt"]);
-        assert_eq!(old.lasting(new).mqtt, old.mqtt);
+        new.mqtt.snapshots = true;
+        new.mqtt.queue = 7;
+        assert_eq!(Changes::between(&old, &new).restart, ["node", "mqtt", "mqtt.spool"]);
+        assert_eq!(old.lasting(new).mqtt, Mqtt { snapshots: true, ..old.mqtt });
     }
 }

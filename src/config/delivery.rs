@@ -46,6 +46,10 @@ pub struct Mqtt {
     pub queue: usize,
     /// Publish the tracks of every analysed frame.
     pub detections: bool,
+    /// Publish pictures: of each event's begin, and when commanded.
+    pub snapshots: bool,
+    /// Obey commands.
+    pub commands: bool,
     pub tls: Tls,
     pub spool: Spool,
 }
@@ -72,6 +76,8 @@ impl Default for Mqtt {
             keep_alive: Span::from_secs_f64(30.0),
             queue: 1000,
             detections: false,
+            snapshots: false,
+            commands: false,
             tls: Tls::default(),
             spool: Spool::default(),
         }

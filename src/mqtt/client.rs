@@ -71,8 +71,32 @@ pub struct Mqtt {
     /// When to give up, once shutting down has begun.
     closing: watch::Sender<Option<Instant>>,
     thread: JoinHandle<()>,
+    redial: Redial,
     shared: Arc<Shared>,
     _spool: Option<Spool>,
+}
+
+/// Has the client connect in another way.
+#[derive(Clone)]
+pub struct Redial {
+    dial: watch::Sender<Arc<Dial>>,
+    shared: Arc<Shared>,
+}
+
+impl Redial {
+    /// Breaks the connection off, if there is one, and connects as `settings` have it; nothing that waits is lost.
+    ///
+    /// # Errors
+    /// As [`Mqtt::start`]; nothing is changed then.
+    pub fn redial(&self, settings: &config::Mqtt) -> Result<(), MqttError> {
+        let node = self.shared.outbox().origin.node.clone();
+        let topics = topics(settings, &node)?;
+        let dial = Dial::new(settings, &node, &topics);
+        dial.options()?;
+        self.shared.outbox().topics = topics;
+        self.dial.send_replace(Arc::new(dial));
+        Ok(())
+    }
 }
 
 impl Mqtt {
@@ -93,14 +117,11 @@ impl Mqtt {
         clock: Arc<dyn Clock>,
         reconnect: Reconnect,
     ) -> Result<(Publisher, Self), MqttError> {
-        let topics = Topics::new(&settings.base_topic, &origin.node);
-        let topic = topics.availability();
-        if topic.contains(['+', '#']) || settings.base_topic.is_empty() || origin.node.is_empty() {
-            return Err(MqttError::Topic { topic });
-        }
+        let topics = topics(settings, &origin.node)?;
         let dial = Dial::new(settings, &origin.node, &topics);
         dial.options()?;
-        let dialler = Dialler { broker: dial.broker(), dial, reconnect, log: Log::Nothing };
+        let (dial, dials) = watch::channel(Arc::new(dial));
+        let dialler = Dialler::new(dials, reconnect);
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let shared = Arc::new(Shared::new(Outbox::new(topics, origin, limits(settings)), clock));
         let spool = spool(settings, &shared)?;
@@ -111,14 +132,20 @@ impl Mqtt {
                 runtime.block_on(async {
                     select! {
                         () = deadline(closed.clone()) => {}
-                        () = dialler.keep_connected(&shared, closed.clone()) => {}
+                        () = dialler.run(&shared, closed.clone()) => {}
                     }
                 });
                 // A name look-up may hang for longer than anybody wants to wait.
                 runtime.shutdown_background();
             })?
         };
-        Ok((Publisher(Arc::clone(&shared)), Self { closing, thread, shared, _spool: spool }))
+        let redial = Redial { dial, shared: Arc::clone(&shared) };
+        Ok((Publisher(Arc::clone(&shared)), Self { closing, thread, redial, shared, _spool: spool }))
+    }
+
+    /// By which the way to the broker can be changed from another thread.
+    pub fn redial(&self) -> Redial {
+        self.redial.clone()
     }
 
     /// Delivers what is queued, says `offline` and disconnects; gives up after `patience`, and then the broker announces
@@ -144,6 +171,15 @@ fn spool(settings: &config::Mqtt, shared: &Arc<Shared>) -> io::Result<Option<Spo
     path.map(|path| Spool::start(path, Arc::clone(shared))).transpose()
 }
 
+fn topics(settings: &config::Mqtt, node: &str) -> Result<Topics, MqttError> {
+    let topics = Topics::new(&settings.base_topic, node);
+    let topic = topics.availability();
+    if topic.contains(['+', '#']) || settings.base_topic.is_empty() || node.is_empty() {
+        return Err(MqttError::Topic { topic });
+    }
+    Ok(topics)
+}
+
 /// Returns when time is up, or when nobody is left to set it.
 async fn deadline(mut closing: watch::Receiver<Option<Instant>>) {
     let at = closing.wait_for(Option::is_some).await.map_or(None, |at| *at);
@@ -165,15 +201,34 @@ enum Log {
 }
 
 struct Dialler {
-    dial: Dial,
+    dial: Arc<Dial>,
     broker: String,
+    dials: watch::Receiver<Arc<Dial>>,
     reconnect: Reconnect,
     log: Log,
 }
 
 impl Dialler {
+    fn new(dials: watch::Receiver<Arc<Dial>>, reconnect: Reconnect) -> Self {
+        let dial = Arc::clone(&dials.borrow());
+        Self { broker: dial.broker(), dial, dials, reconnect, log: Log::Nothing }
+    }
+
+    /// Connected by the latest settings, until we are closing and all is delivered.
+    async fn run(mut self, shared: &Shared, closing: watch::Receiver<Option<Instant>>) {
+        let mut dials = self.dials.clone();
+        loop {
+            self.dial = Arc::clone(&dials.borrow_and_update());
+            (self.broker, self.log) = (self.dial.broker(), Log::Nothing);
+            select! {
+                () = self.keep_connected(shared, closing.clone()) => return,
+                Ok(()) = dials.changed() => info!("the settings of MQTT have changed; connecting anew"),
+            }
+        }
+    }
+
     /// One session after another, until we are closing and all is delivered.
-    async fn keep_connected(mut self, shared: &Shared, mut closing: watch::Receiver<Option<Instant>>) {
+    async fn keep_connected(&mut self, shared: &Shared, mut closing: watch::Receiver<Option<Instant>>) {
         let mut failures: u32 = 0;
         loop {
             match self.dial.options() {

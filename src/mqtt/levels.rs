@@ -19,9 +19,20 @@ pub(super) struct Level {
     open: Vec<Ulid>,
     /// What the present connection was told.
     told: Option<bool>,
+    /// There is no such pair any more: once it is off, the broker is to forget its topic.
+    retired: bool,
 }
 
 impl Level {
+    /// The topic's payload; empty takes away what stood there.
+    pub fn payload(&self) -> &'static str {
+        match (self.is_on(), self.retired) {
+            (true, _) => "ON",
+            (false, false) => "OFF",
+            (false, true) => "",
+        }
+    }
+
     /// Whether the action goes on.
     pub fn is_on(&self) -> bool {
         !self.open.is_empty()
@@ -35,7 +46,16 @@ impl Level {
 impl Levels {
     /// Makes the pair known, off; does nothing if it is known.
     pub fn announce(&mut self, camera: &str, action: &str) {
-        self.level(camera, action);
+        let level = self.level(camera, action);
+        if std::mem::take(&mut level.retired) {
+            level.told = None;
+        }
+    }
+
+    /// Takes a known pair away, once it is off.
+    pub fn retire(&mut self, camera: &str, action: &str) {
+        let level = self.level(camera, action);
+        (level.retired, level.told) = (true, None);
     }
 
     /// Follows the occurrence that `event` is about. What is provisional switches nothing.
@@ -53,6 +73,7 @@ impl Levels {
 
     /// The next level of which the present connection has an older value or none; it counts as told then.
     pub fn tell_next(&mut self) -> Option<&Level> {
+        self.0.retain(|level| !(level.retired && level.told == Some(false)));
         let level = self.0.iter_mut().find(|level| level.is_untold())?;
         level.told = Some(level.is_on());
         Some(level)
@@ -74,7 +95,7 @@ impl Levels {
         let known = self.0.iter().position(|l| l.camera == camera && l.action == action);
         let index = known.unwrap_or_else(|| {
             let (camera, action) = (camera.to_owned(), action.to_owned());
-            self.0.push(Level { camera, action, open: Vec::new(), told: None });
+            self.0.push(Level { camera, action, open: Vec::new(), told: None, retired: false });
             self.0.len() - 1
         });
         &mut self.0[index] // found or just pushed
@@ -133,6 +154,25 @@ mod tests {
             levels.follow(&event);
             assert_eq!(told(&mut levels), expected, "{event:?}");
         }
+    }
+
+    #[test]
+    fn a_pair_that_is_gone_is_taken_away_once_it_is_off() {
+        let mut levels = Levels::default();
+        let payloads = |levels: &mut Levels| {
+            std::iter::from_fn(|| levels.tell_next().map(Level::payload)).collect::<Vec<_>>()
+        };
+        levels.follow(&event(1, Change::Begin));
+        levels.announce("gate", "running");
+        assert_eq!(payloads(&mut levels), ["ON", "OFF"]);
+        levels.retire("gate", "falling");
+        assert_eq!(payloads(&mut levels), ["ON"], "it goes on, whatever the configuration says");
+        levels.follow(&event(1, Change::End));
+        levels.retire("gate", "running");
+        levels.announce("gate", "running");
+        assert_eq!(payloads(&mut levels), ["", "OFF"], "the other one is back");
+        levels.rewind();
+        assert_eq!(payloads(&mut levels), ["OFF"], "what is gone is not told again");
     }
 
     #[test]

@@ -9,6 +9,7 @@
 
 mod broker;
 mod client;
+mod command;
 mod credentials;
 mod dial;
 mod fault;
@@ -29,7 +30,8 @@ mod tls;
 mod topic;
 
 pub use broker::{Broker, BrokerError};
-pub use client::{Mqtt, MqttError, Reconnect};
+pub use client::{Mqtt, MqttError, Reconnect, Redial};
+pub use command::{Command, Received, Request};
 pub use credentials::CredentialsError;
 pub use home_assistant::HomeAssistant;
 pub use listeners::Incoming;

@@ -21,6 +21,10 @@ use super::standing::Documents;
 use super::topic::Topics;
 use crate::clock::Clock;
 
+/// Answers to commands that may wait. Whoever asks for more at once gets the latest.
+const ANSWERS: usize = 32;
+/// Pictures that may wait for a busy connection.
+const SNAPSHOTS: usize = 4;
 /// Frames of detections that may wait for a busy connection: about a second of one camera.
 const DETECTIONS: usize = 16;
 
@@ -104,6 +108,8 @@ pub(super) struct Outbox {
     pub onvif: Option<String>,
     /// An event whose twin has gone before.
     held: Option<Message>,
+    answers: VecDeque<Message>,
+    snapshots: VecDeque<Message>,
     detections: VecDeque<Message>,
     stats: Option<Vec<u8>>,
     connected: bool,
@@ -124,20 +130,22 @@ pub(super) struct Message {
 pub(super) enum Kind {
     /// Retained, at least once: availability, states, documents.
     Standing,
+    /// Not retained, at least once while the connection lasts: an answer to a command.
+    Answer,
     /// Not retained, at least once; the number is what the outbox wants back.
     Event(i64),
     /// Not retained, at least once with the event that comes next: the same in ONVIF's form.
     Twin,
     /// Retained, at most once.
     Stats,
-    /// Not retained, at most once.
+    /// Not retained, at most once: what is of the moment.
     Detections,
 }
 
 impl Kind {
     /// QoS 1, else QoS 0.
     pub fn is_acknowledged(self) -> bool {
-        matches!(self, Self::Standing | Self::Event(_) | Self::Twin)
+        matches!(self, Self::Standing | Self::Answer | Self::Event(_) | Self::Twin)
     }
 
     pub fn is_retained(self) -> bool {
@@ -166,6 +174,8 @@ impl Outbox {
             spool: SpoolState::Off,
             onvif: None,
             held: None,
+            answers: VecDeque::new(),
+            snapshots: VecDeque::new(),
             detections: VecDeque::with_capacity(DETECTIONS),
             stats: None,
             connected: false,
@@ -196,6 +206,25 @@ impl Outbox {
         self.detections.push_back(Message { topic, payload, kind: Kind::Detections });
     }
 
+    /// Puts in an answer; the oldest goes if too many wait.
+    pub fn put_answer(&mut self, topic: String, payload: Vec<u8>) {
+        if self.answers.len() == ANSWERS {
+            self.answers.pop_front();
+        }
+        self.answers.push_back(Message { topic, payload, kind: Kind::Answer });
+    }
+
+    /// Puts in a picture; the oldest goes if the connection is too slow for them. `false` if there is none.
+    pub fn put_snapshot(&mut self, topic: String, payload: Vec<u8>) -> bool {
+        if self.connected {
+            if self.snapshots.len() == SNAPSHOTS {
+                self.snapshots.pop_front();
+            }
+            self.snapshots.push_back(Message { topic, payload, kind: Kind::Detections });
+        }
+        self.connected
+    }
+
     /// Puts in statistics in place of older ones.
     pub fn put_stats(&mut self, payload: Vec<u8>) {
         self.stats = Some(payload);
@@ -218,6 +247,7 @@ impl Outbox {
         self.events.rewind();
         self.dropped_detections += self.detections.len() as u64;
         self.detections.clear();
+        self.snapshots.clear();
     }
 
     /// What to hand to the connection next, if there is anything that it has room for: states before the events that
@@ -225,14 +255,17 @@ impl Outbox {
     pub fn next(&mut self, room: Room) -> Option<Message> {
         if room.acknowledged {
             if let Some(camera) = self.presence.tell_next() {
-                let payload = if camera.online { "online" } else { "offline" }.into();
+                let payload = camera.payload().into();
                 let topic = self.topics.camera_availability(&camera.name);
                 return Some(Message { topic, payload, kind: Kind::Standing });
             }
             if let Some(level) = self.levels.tell_next() {
-                let payload = if level.is_on() { "ON" } else { "OFF" }.into();
+                let payload = level.payload().into();
                 let topic = self.topics.state(&level.camera, &level.action);
                 return Some(Message { topic, payload, kind: Kind::Standing });
+            }
+            if let Some(answer) = self.answers.pop_front() {
+                return Some(answer);
             }
             if let Some((topic, payload)) = self.documents.tell_next() {
                 let (topic, payload) = (topic.to_owned(), payload.to_vec());
@@ -258,7 +291,7 @@ impl Outbox {
         if let Some(payload) = self.stats.take() {
             return Some(Message { topic: self.topics.stats(), payload, kind: Kind::Stats });
         }
-        self.detections.pop_front()
+        self.snapshots.pop_front().or_else(|| self.detections.pop_front())
     }
 
     /// The broker has the message.
@@ -276,6 +309,7 @@ impl Outbox {
     /// Whether there is nothing to hand over and no event unacknowledged.
     pub fn is_empty(&self) -> bool {
         let told = self.levels.is_told() && self.presence.is_told() && self.documents.is_told();
+        let told = told && self.answers.is_empty();
         told && self.events.len() == 0 && self.stats.is_none() && self.detections.is_empty()
     }
 

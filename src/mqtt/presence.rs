@@ -11,19 +11,45 @@ pub(super) struct Camera {
     pub online: bool,
     /// What the present connection was told.
     told: Option<bool>,
+    /// There is no such camera any more: the broker is to forget its topic.
+    retired: bool,
+}
+
+impl Camera {
+    /// The topic's payload; empty takes away what stood there.
+    pub fn payload(&self) -> &'static str {
+        match (self.retired, self.online) {
+            (true, _) => "",
+            (false, true) => "online",
+            (false, false) => "offline",
+        }
+    }
 }
 
 impl Presence {
     /// From now on this is so.
     pub fn set(&mut self, name: &str, online: bool) {
         match self.0.iter_mut().find(|camera| camera.name == name) {
-            Some(camera) => camera.online = online,
-            None => self.0.push(Camera { name: name.to_owned(), online, told: None }),
+            Some(camera) => {
+                camera.online = online;
+                if std::mem::take(&mut camera.retired) {
+                    camera.told = None;
+                }
+            }
+            None => self.0.push(Camera { name: name.to_owned(), online, told: None, retired: false }),
+        }
+    }
+
+    /// Takes a camera away.
+    pub fn retire(&mut self, name: &str) {
+        if let Some(camera) = self.0.iter_mut().find(|camera| camera.name == name) {
+            (camera.retired, camera.told) = (true, None);
         }
     }
 
     /// The next camera of which the present connection has an older value or none; it counts as told then.
     pub fn tell_next(&mut self) -> Option<&Camera> {
+        self.0.retain(|camera| !(camera.retired && camera.told.is_some()));
         let camera = self.0.iter_mut().find(|camera| camera.told != Some(camera.online))?;
         camera.told = Some(camera.online);
         Some(camera)
@@ -65,5 +91,9 @@ mod tests {
         assert!(presence.is_told(), "back where it was");
         presence.rewind();
         assert_eq!(told(&mut presence), [("gate".into(), true), ("yard".into(), false)]);
+        presence.retire("yard");
+        assert_eq!(presence.tell_next().map(Camera::payload), Some(""));
+        presence.rewind();
+        assert_eq!(told(&mut presence), [("gate".into(), true)], "what is gone is not told again");
     }
 }

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde_json::Value as Json;
+use tracing::warn;
 
+use super::command::{self, Received, Request};
 use super::listeners::Incoming;
 use super::outbox::{Counters, Shared};
 use super::payload::{TrackScores, detections_json, event_json, to_json};
@@ -61,14 +64,83 @@ impl Publisher {
         listens
     }
 
+    /// Has `obey` called for each command to this node, or nobody. It says whether it takes the command on, and is to
+    /// answer it then; for the rest see [`Publisher::listen`]. What is no command is answered here.
+    pub fn obey(&self, obey: Option<impl Fn(Request) -> bool + Send + Sync + 'static>) {
+        let filter = self.0.outbox().topics.commands();
+        let Some(obey) = obey else { return self.ignore(&filter) };
+        let publisher = Arc::downgrade(&self.0);
+        self.listen(&filter, move |message| {
+            let Some(publisher) = publisher.upgrade().map(Publisher) else { return };
+            match Received::new(&message) {
+                Received::Request(request) => {
+                    let (name, id) = (request.name.clone(), request.id.clone());
+                    if !obey(request) {
+                        let busy = "too many commands wait; send it again later".to_owned();
+                        publisher.answer(&name, id.as_ref(), Err(busy));
+                    }
+                }
+                Received::Refused { name, id, error } => publisher.answer(&name, id.as_ref(), Err(error)),
+                Received::Stale => {
+                    let topic = message.topic;
+                    warn!(topic, "a retained command is not obeyed; commands are published without retain");
+                }
+            }
+        });
+    }
+
+    /// Answers the command `name` with what came of it, an object or null, or with what was wrong.
+    pub fn answer(&self, name: &str, id: Option<&Json>, result: Result<Json, String>) {
+        let mut outbox = self.0.outbox();
+        let topic = outbox.topics.result(name);
+        outbox.put_answer(topic, command::answer(id, result));
+        drop(outbox);
+        self.0.bell.notify_one();
+    }
+
+    /// Publishes a JPEG of `camera`; `false` if there is no connection. Whether to is the caller's decision
+    /// (`mqtt.snapshots`).
+    pub fn snapshot(&self, camera: &str, jpeg: Vec<u8>) -> bool {
+        let mut outbox = self.0.outbox();
+        let topic = outbox.topics.snapshot(camera);
+        let put = outbox.put_snapshot(topic, jpeg);
+        drop(outbox);
+        self.0.bell.notify_one();
+        put
+    }
+
+    /// Says how the configuration stands; see [`Topics::config`].
+    pub fn configuration(&self, status: &Json) {
+        let topic = self.0.outbox().topics.config();
+        self.stand(&topic, status.to_string().into_bytes());
+    }
+
     /// Has nobody called for `filter` any more.
     pub fn ignore(&self, filter: &str) {
         self.0.listeners.ignore(filter);
     }
 
-    /// Events from now on name this vocabulary.
-    pub fn set_vocabulary(&self, id: &str) {
-        id.clone_into(&mut self.0.outbox().origin.vocabulary);
+    /// Events from now on name this pack and vocabulary.
+    pub fn set_origin(&self, pack: &str, vocabulary: &str) {
+        let mut outbox = self.0.outbox();
+        pack.clone_into(&mut outbox.origin.pack);
+        vocabulary.clone_into(&mut outbox.origin.vocabulary);
+    }
+
+    /// Takes away the `state` of pairs that there are no more, once it is off.
+    pub fn retire<'a>(&self, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) {
+        let mut outbox = self.0.outbox();
+        for (camera, action) in pairs {
+            outbox.levels.retire(camera, action);
+        }
+        drop(outbox);
+        self.0.bell.notify_one();
+    }
+
+    /// Takes away the `availability` of a camera that there is no more.
+    pub fn retire_camera(&self, camera: &str) {
+        self.0.outbox().presence.retire(camera);
+        self.0.bell.notify_one();
     }
 
     /// From now on events are published in ONVIF's form, too, or no longer, as `settings` say.

@@ -56,4 +56,24 @@ impl Topics {
     pub fn stats(&self) -> String {
         format!("{}/stats", self.prefix)
     }
+
+    /// Whether the configuration file is in effect, and what is wrong with it; retained.
+    pub fn config(&self) -> String {
+        format!("{}/config", self.prefix)
+    }
+
+    /// A camera's picture.
+    pub fn snapshot(&self, camera: &str) -> String {
+        format!("{}/{camera}/snapshot", self.prefix)
+    }
+
+    /// Every command to this node, and no answer: a filter.
+    pub fn commands(&self) -> String {
+        format!("{}/command/+", self.prefix)
+    }
+
+    /// The answer to the command `name`.
+    pub fn result(&self, name: &str) -> String {
+        format!("{}/command/{name}/result", self.prefix)
+    }
 }

@@ -18,6 +18,7 @@ mod publish;
 mod report;
 mod running;
 mod schedule;
+mod snapshots;
 mod status;
 
 use std::sync::Arc;

@@ -4,8 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use tracing::error;
+
+use super::snapshots::Snapshots;
 use super::{Observer, Report, Seen, Stage, Status, View};
 use crate::config::Config;
+use crate::event::{ActionEvent, Change};
 use crate::mqtt::{CameraStats, HomeAssistant, Publisher, Stats, TrackScores};
 use crate::vocabulary::Vocabulary;
 
@@ -14,8 +18,10 @@ pub struct Publishing {
     publisher: Publisher,
     home_assistant: HomeAssistant,
     detections: bool,
-    /// Those that were announced.
+    snapshots: Option<Snapshots>,
+    /// Those that were announced, and the actions before each.
     cameras: Vec<String>,
+    actions: Vec<String>,
     /// The statistics before, from which rates count.
     before: Option<Report>,
 }
@@ -24,31 +30,58 @@ impl Publishing {
     /// Announces every camera as offline and its actions as off, then publishes what comes.
     pub fn new(publisher: Publisher, config: &Config) -> Self {
         let home_assistant = HomeAssistant::new(publisher.clone());
-        let mut this =
-            Self { publisher, home_assistant, detections: false, cameras: Vec::new(), before: None };
+        let (cameras, actions) = Default::default();
+        let (detections, snapshots, before) = (false, None, None);
+        let mut this = Self { publisher, home_assistant, detections, snapshots, cameras, actions, before };
         this.configure(config);
         this
     }
 
     fn configure(&mut self, config: &Config) {
-        let actions = || config.actions.iter().map(|a| a.name.as_str());
-        let pairs = config.cameras.iter().flat_map(|c| actions().map(move |a| (c.name.as_str(), a)));
-        self.publisher.announce(pairs);
         self.home_assistant.describe(config);
         self.publisher.onvif(&config.onvif);
         let cameras: Vec<_> = config.cameras.iter().map(|camera| camera.name.clone()).collect();
-        for camera in cameras.iter().filter(|camera| !self.cameras.contains(camera)) {
+        let actions: Vec<_> = config.actions.iter().map(|action| action.name.clone()).collect();
+        let gone = pairs(&self.cameras, &self.actions)
+            .filter(|(camera, action)| !has(&cameras, camera) || !has(&actions, action));
+        self.publisher.retire(gone);
+        self.publisher.announce(pairs(&cameras, &actions));
+        for camera in self.cameras.iter().filter(|camera| !has(&cameras, camera)) {
+            self.publisher.retire_camera(camera);
+        }
+        for camera in cameras.iter().filter(|camera| !has(&self.cameras, camera)) {
             self.publisher.camera(camera, false);
         }
-        self.cameras = cameras;
+        (self.cameras, self.actions) = (cameras, actions);
         self.detections = config.mqtt.detections;
+        if !config.mqtt.snapshots {
+            self.snapshots = None;
+        } else if self.snapshots.is_none() {
+            self.snapshots = Snapshots::start(self.publisher.clone())
+                .inspect_err(|error| error!(%error, "no snapshots: the encoder did not start"))
+                .ok();
+        }
     }
+}
+
+fn pairs<'a>(cameras: &'a [String], actions: &'a [String]) -> impl Iterator<Item = (&'a str, &'a str)> {
+    cameras.iter().flat_map(|camera| actions.iter().map(move |action| (camera.as_str(), action.as_str())))
+}
+
+fn has(names: &[String], name: &str) -> bool {
+    names.iter().any(|known| known == name)
 }
 
 impl Observer for Publishing {
     fn analysed(&mut self, seen: &Seen<'_>) {
         for event in seen.view.events() {
             self.publisher.event(event);
+        }
+        let begins = |event: &ActionEvent| event.change == Change::Begin;
+        if let Some(snapshots) = &self.snapshots
+            && seen.view.events().iter().any(begins)
+        {
+            snapshots.take(seen.camera, &seen.frame.picture);
         }
         if self.detections {
             let names = || seen.vocabulary.names().iter().map(String::as_str);
@@ -74,7 +107,7 @@ impl Observer for Publishing {
     }
 
     fn reconfigured(&mut self, config: &Config, vocabulary: &Vocabulary) {
-        self.publisher.set_vocabulary(vocabulary.id());
+        self.publisher.set_origin(vocabulary.pack(), vocabulary.id());
         self.configure(config);
     }
 

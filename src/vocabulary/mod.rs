@@ -71,10 +71,11 @@ pub struct Vocabulary {
 const SHORTEST_MEAN: f32 = 0.01;
 
 impl Vocabulary {
-    /// The vocabulary of `config` in the space of `pack`.
+    /// The vocabulary of `config` in the space of `pack`; see [`Vocabulary::from_words`].
     pub fn build(
         config: &Config,
         pack: &Pack,
+        previous: Option<&Self>,
         embed: impl FnMut(&[String]) -> Result<Embeddings, ClipError>,
     ) -> Result<Self, VocabularyError> {
         let manifest = pack.manifest();
@@ -85,7 +86,7 @@ impl Vocabulary {
             space: &manifest.embedding.space,
             pack: &pack.identity(),
         };
-        Self::from_words(&words, None, embed)
+        Self::from_words(&words, previous, embed)
     }
 
     /// The vocabulary of `words`. `embed` is called at most once, with the sentences that `previous` does not hold
@@ -146,6 +147,11 @@ impl Vocabulary {
     /// the space differs. Thresholds, zones and durations have no part in it.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// Identity of the pack that embedded it.
+    pub fn pack(&self) -> &str {
+        &self.pack
     }
 
     /// Number of actions; never 0.

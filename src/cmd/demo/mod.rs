@@ -51,7 +51,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let quiet = args.json;
 
     let loaded = Loaded::open(&config)?;
-    let vocabulary = Arc::new(loaded.vocabulary(&config)?);
+    let vocabulary = Arc::new(loaded.vocabulary(&config, None)?);
     let networks = loaded.networks(&config)?;
     let broker = Broker::start(&config.mqtt)?;
     let mqtt_settings = crate::config::Mqtt { port: Some(broker.port()), ..config.mqtt.clone() };

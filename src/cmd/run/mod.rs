@@ -1,0 +1,116 @@
+//! `watchword run`: the daemon.
+
+mod feeds;
+mod supervisor;
+mod watch;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Context;
+use tracing::{info, warn};
+
+use self::feeds::Feeds;
+use self::supervisor::Supervisor;
+use self::watch::Watch;
+use super::assemble::Loaded;
+use super::interrupt::{hangup, stop_on_signals};
+use super::words;
+use crate::clock::{Clock, SystemClock};
+use crate::config::{self, BrokerKind};
+use crate::mqtt::{Broker, Mqtt, SpoolState};
+use crate::pipeline::{Control, Pipeline, Publishing};
+
+/// Watch the configured cameras and publish what is seen, until SIGTERM or SIGINT.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The configuration file; see `watchword config check`
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+/// What is still queued for the broker at the end has this long to leave.
+const DRAIN: Duration = Duration::from_secs(3);
+
+/// Runs the daemon.
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let (stop, hangup) = (stop_on_signals()?, hangup()?);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let watch = Watch::new(&args.config, clock.monotonic());
+    let loaded = super::config::load_with_words(&args.config)?;
+    let config = loaded.config.clone();
+
+    let models = Loaded::open(&config)?;
+    info!("{}", models.describe());
+    let vocabulary = Arc::new(models.vocabulary(&config, None)?);
+    let networks = models.networks(&config)?;
+
+    let _broker = match config.mqtt.broker {
+        BrokerKind::Embedded => Some(Broker::start(&config.mqtt)?),
+        BrokerKind::External => None,
+    };
+    let origin = models.origin(&config, &vocabulary);
+    let (publisher, mqtt) = Mqtt::start(&with_spool(&config.mqtt), origin, Arc::clone(&clock))?;
+    let mut publishing = Publishing::new(publisher.clone(), &config);
+
+    let (control, requests) = Control::new();
+    let mut feeds = Feeds::new(Arc::clone(&clock), stop.clone());
+    let pipeline = Pipeline {
+        config: config.clone(),
+        networks,
+        vocabulary: Arc::clone(&vocabulary),
+        feeds: config.cameras.iter().map(|camera| feeds.feed(camera, &config.node)).collect(),
+        clock: Arc::clone(&clock),
+        explain: false,
+        requests,
+    };
+    let supervisor = Supervisor {
+        file: args.config,
+        watch,
+        loaded,
+        config,
+        since: clock.utc(),
+        models,
+        vocabulary,
+        feeds,
+        control,
+        publisher: publisher.clone(),
+        redial: mqtt.redial(),
+        words: words::file(),
+        clock,
+        hangup,
+    };
+    // Not waited for at the end: it may be in the middle of loading something that nobody needs any more.
+    let stopped = stop.clone();
+    thread::Builder::new().name("supervisor".into()).spawn(move || supervisor.run(&stopped))?;
+
+    let result = pipeline.run(&mut publishing, &stop).context("the pipeline stopped");
+    let spool = publisher.counters().spool;
+    let left = mqtt.shutdown(DRAIN);
+    match spool {
+        _ if left == 0 => {}
+        SpoolState::Ok => info!(left, "events wait on disk for the next start"),
+        _ => warn!(left, "events could not be delivered before the end"),
+    }
+    let report = result?;
+    info!(analysed = report.analysed, uptime = ?report.uptime, "stopped");
+    Ok(())
+}
+
+/// With the place of the spool, where the configuration leaves that to us.
+fn with_spool(settings: &config::Mqtt) -> config::Mqtt {
+    let mut settings = settings.clone();
+    let spool = &mut settings.spool;
+    if spool.enabled && spool.path.is_none() {
+        spool.path = super::state::folder().map(|folder| folder.join("spool.db"));
+        match &spool.path {
+            Some(path) => info!(?path, "events wait on disk"),
+            None => {
+                info!("events wait in memory, and a restart loses them: set mqtt.spool.path to keep them")
+            }
+        }
+    }
+    settings
+}
