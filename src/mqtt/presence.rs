@@ -93,6 +93,7 @@ mod tests {
         assert_eq!(told(&mut presence), [("gate".into(), true), ("yard".into(), false)]);
         presence.retire("yard");
         assert_eq!(presence.tell_next().map(Camera::payload), Some(""));
+        assert_eq!(told(&mut presence), []);
         presence.rewind();
         assert_eq!(told(&mut presence), [("gate".into(), true)], "what is gone is not told again");
     }
