@@ -190,7 +190,7 @@ fn cameras_are_added_and_removed_and_brokers_changed_while_it_runs() {
     await_(&elsewhere, says("availability", "online"));
     event(&elsewhere, |event| event["camera"] == "gate");
     edit(&path, "name = \"box\"", "name = \"crate\"");
-    let waits = configuration(&elsewhere, |status| status["restart"] == json!(["node"]));
+    let waits = configuration(&elsewhere, |status| status["restart"] == json!(["node.name"]));
     assert_eq!(waits["ok"], true);
     assert_eq!(daemon.logged("camera opened"), 2);
     daemon.stop();

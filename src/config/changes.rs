@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Action, BrokerKind, Camera, Config, Mqtt, Pack, Scoring};
+use super::{Action, BrokerKind, Camera, Config, Mqtt, Node, Pack, Scoring};
 
 /// The differences between two valid configurations, by what has to be done about them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -55,7 +55,11 @@ impl Changes {
             let name = || camera.name.clone();
             match old.camera(&camera.name) {
                 None => changes.added.push(name()),
-                Some(before) if before == camera => {}
+                Some(before) if before == camera => {
+                    if old.node.time_zone != node.time_zone && !camera.schedule.is_empty() {
+                        changes.reopened.push(name());
+                    }
+                }
                 Some(before) if opened_as(before) == opened_as(camera) => changes.adjusted.push(name()),
                 Some(_) => changes.reopened.push(name()),
             }
@@ -76,8 +80,8 @@ impl Changes {
             || !old.actions.iter().map(rules).eq(actions.iter().map(rules));
 
         changes.announcements = (&old.homeassistant, &old.onvif) != (homeassistant, onvif);
-        if old.node != *node {
-            changes.restart.push("node");
+        if old.node.name != node.name {
+            changes.restart.push("node.name");
         }
         // The embedded broker lives as long as the process.
         let embedded = [&old.mqtt, mqtt].iter().any(|mqtt| mqtt.broker == BrokerKind::Embedded);
@@ -113,7 +117,8 @@ impl Config {
         let mqtt = if restart.contains(&"mqtt") { self.mqtt.clone() } else { new.mqtt };
         let (queue, spool) = (self.mqtt.queue, self.mqtt.spool.clone());
         let mqtt = Mqtt { detections, snapshots, commands, queue, spool, ..mqtt };
-        Self { node: self.node.clone(), mqtt, ..new }
+        let node = Node { name: self.node.name.clone(), ..new.node };
+        Self { node, mqtt, ..new }
     }
 }
 
@@ -163,7 +168,7 @@ impl fmt::Display for Changes {
             (self.announcements, "announcements made"),
         ];
         said.extend(parts.iter().filter(|(changed, _)| *changed).map(|(_, done)| (*done).to_owned()));
-        said.extend(self.restart.iter().map(|section| format!("[{section}] waits for a restart")));
+        said.extend(self.restart.iter().map(|setting| format!("{setting} waits for a restart")));
         if said.is_empty() { f.write_str("nothing changed") } else { f.write_str(&said.join("; ")) }
     }
 }
@@ -209,6 +214,17 @@ mod tests {
         assert_eq!(after(|c| c.cameras[0].source = "/dev/video9".into()), reopened);
         assert_eq!(after(|c| c.cameras[0].size = None), reopened);
         assert_eq!(after(|c| c.cameras[0].repeat = true), reopened);
+        assert_eq!(after(|c| c.cameras[0].rotate = 90), reopened);
+        let mut zoned = Config::parse(EXAMPLE).unwrap();
+        let mut old = zoned.clone();
+        old.cameras[0].schedule = vec!["mon-fri 08:00-20:00".parse().unwrap()];
+        zoned.node.time_zone = Some("Europe/Zurich".into());
+        assert!(
+            Changes::between(&Config::parse(EXAMPLE).unwrap(), &zoned).is_empty(),
+            "no schedule is in it"
+        );
+        zoned.cameras[0].schedule.clone_from(&old.cameras[0].schedule);
+        assert_eq!(Changes::between(&old, &zoned), reopened);
         let adjusted = Changes { adjusted: vec!["gate".into()], ..none() };
         assert_eq!(after(|c| c.cameras[0].zones.clear()), adjusted);
         assert_eq!(after(|c| c.cameras[0].analysis_fps = Some(1.0)), adjusted);
@@ -252,16 +268,16 @@ mod tests {
         new.mqtt.port = Some(1884);
         new.actions[0].threshold = 0.9;
         let changes = Changes::between(&old, &new);
-        assert_eq!(changes, Changes { rules: true, mqtt: true, restart: vec!["node"], ..none() });
-        assert!(changes.to_string().ends_with("[node] waits for a restart"), "{changes}");
+        assert_eq!(changes, Changes { rules: true, mqtt: true, restart: vec!["node.name"], ..none() });
+        assert!(changes.to_string().ends_with("node.name waits for a restart"), "{changes}");
         let lasting = old.lasting(new.clone());
         assert_eq!(lasting, Config { node: old.node.clone(), ..new.clone() });
-        assert_eq!(Changes::between(&lasting, &new).restart, ["node"], "and is not forgotten");
+        assert_eq!(Changes::between(&lasting, &new).restart, ["node.name"], "and is not forgotten");
 
         new.mqtt.broker = BrokerKind::Embedded;
         new.mqtt.snapshots = true;
         new.mqtt.queue = 7;
-        assert_eq!(Changes::between(&old, &new).restart, ["node", "mqtt", "mqtt.spool"]);
+        assert_eq!(Changes::between(&old, &new).restart, ["node.name", "mqtt", "mqtt.spool"]);
         assert_eq!(old.lasting(new).mqtt, Mqtt { snapshots: true, ..old.mqtt });
     }
 }
