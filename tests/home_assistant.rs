@@ -22,6 +22,7 @@ fn config(cameras: &[&str], actions: &[&str]) -> Config {
     let mut config = Config::default();
     config.node.name = "dock-3".into();
     config.homeassistant.enabled = Some(true);
+    config.mqtt.commands = true;
     config.cameras = cameras.iter().map(|c| Camera { name: (*c).into(), ..Camera::default() }).collect();
     let action = |name: &&str| Action {
         name: (*name).into(),
@@ -45,7 +46,7 @@ fn box_of(config: &Config, port: u16) -> (Publisher, HomeAssistant, Mqtt) {
 
 fn stats() -> Stats {
     let camera = |status, fps| CameraStats { status, analysed_fps: fps, ..CameraStats::default() };
-    let lost = CameraStats { last_error: Some("no \"frames\"".into()), ..camera("lost", 0.0) };
+    let lost = CameraStats { last_error: Some("no \"frames\"".into()), ..camera("paused", 0.0) };
     Stats {
         time: "2026-11-22T20:15:00Z".parse().unwrap(),
         version: "0.1.0",
@@ -103,6 +104,7 @@ fn a_box_describes_itself_and_takes_back_what_an_earlier_run_described() {
         "state.yard.falling",
         "state.yard.running",
         "status.yard",
+        "watched.yard",
     ];
     assert_eq!(gone(&last), expected);
     assert_eq!(mqtt.shutdown(PATIENCE), 0);
@@ -223,6 +225,10 @@ fn home_assistant_accepts_every_component_and_shows_what_the_box_says() {
     steps.messages(&kept(broker.port));
     steps.look();
 
+    for on in [false, true] {
+        steps.step(&json!({ "turn": "switch.dock_3_gate_watched", "on": on }));
+    }
+
     // Events of an action, of another and of one that is not certain.
     let live = Subscriber::start(broker.port, &[]);
     publisher.event(&example());
@@ -265,7 +271,9 @@ fn home_assistant_accepts_every_component_and_shows_what_the_box_says() {
         ("sensor.dock_3_queued", "0"),
         ("sensor.dock_3_temperature", "51.5"),
         ("sensor.dock_3_yard_fps", "0.0"),
-        ("sensor.dock_3_yard_status", "lost"),
+        ("sensor.dock_3_yard_status", "paused"),
+        ("switch.dock_3_gate_watched", "on"),
+        ("switch.dock_3_yard_watched", "off"),
     ];
     assert_eq!(states(first), off_or_away);
     assert_eq!(first["sensor.dock_3_yard_status"]["attributes"]["last_error"], "no \"frames\"");
@@ -294,5 +302,10 @@ fn home_assistant_accepts_every_component_and_shows_what_the_box_says() {
     let gone = |id: &str| id.contains("yard") || id.contains("falling");
     assert_eq!(rest, off_or_away.iter().map(|(id, _)| *id).filter(|id| !gone(id)).collect::<Vec<_>>());
     assert_eq!(*last, json!({}));
+    let turned = |paused: bool| {
+        let payload = json!({ "camera": "gate", "paused": paused }).to_string();
+        json!({ "topic": "watchword/dock-3/command/pause", "payload": payload, "qos": 1, "retain": false })
+    };
+    assert_eq!(known["published"], json!([turned(true), turned(false)]));
     assert_eq!(known["log"], json!([]), "no warning");
 }

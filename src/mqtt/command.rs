@@ -98,6 +98,7 @@ fn command(name: &str, payload: &[u8], id: &mut Option<Json>) -> Result<Command,
     *id = fields.remove("id").map(fitting_id).transpose()?;
     let command = match name {
         "vocabulary" => vocabulary(&mut fields)?,
+        "pause" if is_taken_back(&mut fields)? => Command::Resume(camera(&mut fields)?),
         "pause" => Command::Pause(camera(&mut fields)?),
         "resume" => Command::Resume(camera(&mut fields)?),
         "snapshot" => Command::Snapshot(camera(&mut fields)?),
@@ -123,6 +124,15 @@ fn camera(fields: &mut Map<String, Json>) -> Result<Option<String>, String> {
         None | Some(Json::Null) => Ok(None),
         Some(Json::String(name)) => Ok(Some(name)),
         Some(_) => Err("camera: give a name, or leave it out".into()),
+    }
+}
+
+/// `"paused": false`, for switches that publish to one topic whether they are turned on or off.
+fn is_taken_back(fields: &mut Map<String, Json>) -> Result<bool, String> {
+    match fields.remove("paused") {
+        None | Some(Json::Bool(true)) => Ok(false),
+        Some(Json::Bool(false)) => Ok(true),
+        Some(_) => Err("paused: give true or false, or leave it out".into()),
     }
 }
 
@@ -186,6 +196,10 @@ mod tests {
         }
         let resume = request("resume", r#"{"id": "a", "camera": "gate"}"#);
         assert_eq!((resume.id, resume.command), (Some(json!("a")), Command::Resume(Some("gate".into()))));
+        let pause = |paused| format!(r#"{{"camera": "gate", "paused": {paused}}}"#);
+        assert_eq!(request("pause", &pause("false")).command, Command::Resume(Some("gate".into())));
+        assert_eq!(request("pause", &pause("true")).command, Command::Pause(Some("gate".into())));
+        assert!(refusal("pause", &pause("0")).1.starts_with("paused: "));
         assert_eq!(request("snapshot", r#"{"camera": null, "id": 7}"#).id, Some(json!(7)));
         let actions = json!([{"name": "x", "phrases": ["x"]}]);
         let expected = Command::Vocabulary { actions: actions.clone(), background: None };

@@ -72,6 +72,11 @@ impl Topics {
         format!("{}/command/+", self.prefix)
     }
 
+    /// The command `name`.
+    pub fn command(&self, name: &str) -> String {
+        format!("{}/command/{name}", self.prefix)
+    }
+
     /// The answer to the command `name`.
     pub fn result(&self, name: &str) -> String {
         format!("{}/command/{name}/result", self.prefix)

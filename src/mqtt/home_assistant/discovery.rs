@@ -23,6 +23,9 @@ pub(super) fn components(config: &Config, topics: &Topics) -> BTreeMap<String, V
         }
         components.add("sensor", "fps", &[camera], fps(camera, topics));
         components.add("sensor", "status", &[camera], status(camera, topics));
+        if config.mqtt.commands {
+            components.add("switch", "watched", &[camera], watched(camera, topics));
+        }
     }
     for (id, component) in of_the_box(topics) {
         components.add("sensor", id, &[], component);
@@ -147,6 +150,24 @@ fn status(camera: &str, topics: &Topics) -> Value {
             "{{% set c = value_json.cameras['{camera}'] %}}{{{{ dict(last_error=c.last_error, reopened=c.reopened) | to_json }}}}"
         ),
         "entity_category": "diagnostic",
+    })
+}
+
+/// Off while the camera is paused. `stats` say so only now and then, so it believes itself until they do.
+fn watched(camera: &str, topics: &Topics) -> Value {
+    let state = format!("{{{{ 'OFF' if value_json.cameras['{camera}'].status == 'paused' else 'ON' }}}}");
+    json!({
+        "name": format!("{camera} watched"),
+        "command_topic": topics.command("pause"),
+        "payload_on": json!({ "camera": camera, "paused": false }).to_string(),
+        "payload_off": json!({ "camera": camera, "paused": true }).to_string(),
+        "state_topic": topics.stats(),
+        "value_template": state,
+        "state_on": "ON",
+        "state_off": "OFF",
+        "optimistic": true,
+        "qos": 1,
+        "entity_category": "config",
     })
 }
 
