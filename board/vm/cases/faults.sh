@@ -1,5 +1,7 @@
 # A camera fails in every way that vivid can: the daemon lives, says what happened, counts it, and sees again.
 
+# Small, so that no frame takes an emulated machine longer than the shortest outage.
+size='size = [320, 180]'
 stable=/dev/v4l/by-path/platform-vivid.0-video-index0
 
 # The log names the error, subscribers are told, and it passes.
@@ -14,7 +16,7 @@ corrupted_beyond() { [ "$(stat .cameras.gate.corrupted_frames)" -gt "$1" ]; }
 starts() {
     camera vivid 320 180 15
     listen
-    configure
+    configure "$size"
     start
     online
     analysing
@@ -108,7 +110,7 @@ unplug() {
 }
 renumbered() {
     stop
-    configure "" "$stable"
+    configure "$size" "$stable"
     start
     online
     mark
@@ -126,12 +128,11 @@ renumbered() {
 
 # Set when a stream begins; the count comes to its end after 128 frames.
 wraps() { # CONTROL=VALUE
-    local missed
+    local missed now seen
     mark
     camera fault "$1"
     camera fault inject_fatal_streaming_error
-    offline
-    online
+    lost_and_back video0
     missed=$(stat .cameras.gate.missed_frames)
     mark
     sleep 15
@@ -140,7 +141,6 @@ wraps() { # CONTROL=VALUE
     echo "missed before and after: $missed $(stat .cameras.gate.missed_frames)"
     [ "$(stat .cameras.gate.missed_frames)" -lt $((missed + 200)) ]
     # Frames are dated, whatever the driver's clock says.
-    local now seen
     now=$(date +%s)
     seen=$(date +%s -d "$(grep 'gate/detections ' $mqtt | tail -n 1 | cut -d ' ' -f 2- | jq -r .time)")
     [ $((now - seen)) -le 5 ]
@@ -154,22 +154,26 @@ time_wraps() {
 # Another picture comes in, as when somebody changes what is plugged into a capture card.
 changed() {
     stop
-    INPUT=hdmi camera vivid 640 360
+    INPUT=hdmi camera vivid 320 180
     start
     online
     mark
     camera fault dv_timings_signal_mode=1
-    said 'camera lost.*video0.*chang'
-    offline
+    lost_and_back 'video0.*chang'
+}
+# The device comes back with other pictures than it left with.
+resized() {
+    stop
+    configure
+    start
     online
-    # And a device that comes back with other pictures than it left with.
     mark
     camera unplug
     offline
     said 'retry_in=[4-9]'
     camera plug
-    v4l2-ctl -v width=320,height=180 > /dev/null
-    said 'camera opened.*320x180'
+    v4l2-ctl -v width=480,height=270 > /dev/null
+    said 'camera opened.*480x270'
     online
     analysing
 }
@@ -187,4 +191,5 @@ check "unplugged for 20 s and plugged in" unplug
 check "the driver's count wraps around" sequence_wraps
 check "the driver's clock wraps around" time_wraps
 check "the pictures change under us" changed
+check "it comes back with pictures of another size" resized
 check "comes back under another number" renumbered

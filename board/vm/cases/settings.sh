@@ -2,13 +2,14 @@
 
 stable=/dev/v4l/by-path/platform-vivid.0-video-index0
 
-# Anew, with these settings of the camera.
+# Anew, with a fresh camera and these settings of it.
 run_with() {
     if [ -e $pid ] && alive; then stop; fi
+    camera vivid 640 480 25
     configure "$1"
     start
 }
-control_is() { [ "$(v4l2-ctl -C "$1" | sed 's/^.*: //')" = "$2" ]; }
+control_is() { [ "$(v4l2-ctl -C "$1" | sed 's/^.*: //; s/ (.*//')" = "$2" ]; }
 # Where vivid's bars are bright: on the left, unless something turned them.
 bright_left() { heard '"box":\[0\.0,0\.0,0\.5,0\.5\]'; }
 bright_right() { heard '"box":\[0\.5,0\.0,1\.0,0\.5\]'; }
@@ -82,6 +83,21 @@ controls_refused() {
     control_is hue 5
 }
 
+turned() {
+    run_with 'size = [320, 180]
+rotate = 180'
+    online
+    bright_right
+    never '"box":\[0\.0,0\.0,0\.5,0\.5\]'
+}
+masked() {
+    run_with 'size = [320, 180]
+mask = [{ name = "corner", polygon = [[0.0, 0.0], [0.5, 0.0], [0.5, 0.5], [0.0, 0.5]] }]'
+    online
+    heard '"box":\[0\.0,0\.5,0\.5,1\.0\]'
+    never '"box":\[0\.0,0\.0,0\.5,0\.5\]'
+}
+
 check "doctor lists cameras by the name that stays" doctor_lists
 check "doctor measures 100 frames and shows the last" doctor_measures
 check "size and rate" size_and_rate
@@ -90,3 +106,5 @@ check "a size that is not offered is refused with those that are" no_such_size
 check "controls are set" controls
 check "controls are set again whenever the camera is opened" controls_again
 check "controls that cannot be set are named, with what can" controls_refused
+check "a picture is turned" turned
+check "what is masked is not seen" masked

@@ -76,7 +76,7 @@ stop() {
     until_true 20 gone
 }
 gone() { ! alive; }
-alive() { kill -0 "$(cat $pid)"; }
+alive() { kill -0 "$(cat $pid)" 2>/dev/null; }
 
 # From here on what is said and heard counts.
 mark() {
