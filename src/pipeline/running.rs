@@ -67,7 +67,11 @@ impl<'a> Running<'a> {
             while let Some(request) = requests.next() {
                 self.meet(request);
             }
-            if let Some((slot, arrival)) = self.mailbox.take(&mut frame, LOOK)
+            let arrived = self.mailbox.take(&mut frame, LOOK);
+            if stop.is_set() {
+                break; // cameras that end because of it have not lost their sources
+            }
+            if let Some((slot, arrival)) = arrived
                 && let Some(index) = self.cameras.iter().position(|camera| camera.capturing.slot == slot)
             {
                 match arrival {
