@@ -5,8 +5,8 @@ pub mod config;
 pub mod demo;
 pub mod detect;
 pub mod doctor;
-#[cfg(feature = "lab")]
 pub mod fleet_sim;
+#[cfg(feature = "lab")]
 pub mod lab;
 pub mod models;
 pub mod run;
