@@ -1,4 +1,7 @@
 //! Linear layers: a matrix and a bias, applied to rows, in f32 or with int8 weights.
+//!
+//! The products are those of the CPU engine's own `rten-gemm`: it has kernels for int8 with dot-product instructions
+//! on x86-64 and Arm, which `ndarray` has not.
 
 use rten_gemm::{BiasVector, GemmExecutor, GemmInputA, GemmInputB, GemmOptions, PackedBMatrix, QuantParams};
 use rten_simd::SimdOp;
