@@ -188,7 +188,7 @@ impl Outbox {
     /// How the spool is from now on.
     pub fn spooled(&mut self, state: SpoolState) {
         self.spool = state;
-        self.events.require_disk(state == SpoolState::Ok);
+        self.events.require_disk(matches!(state, SpoolState::Opening | SpoolState::Ok));
     }
 
     /// Whether detections would go anywhere; if not, one frame of them counts as dropped.
@@ -306,11 +306,16 @@ impl Outbox {
         self.events.len()
     }
 
+    /// Whether every event is acknowledged, those of an earlier run too.
+    pub fn is_delivered(&self) -> bool {
+        self.events.len() == 0 && self.spool != SpoolState::Opening
+    }
+
     /// Whether there is nothing to hand over and no event unacknowledged.
     pub fn is_empty(&self) -> bool {
         let told = self.levels.is_told() && self.presence.is_told() && self.documents.is_told();
         let told = told && self.answers.is_empty();
-        told && self.events.len() == 0 && self.stats.is_none() && self.detections.is_empty()
+        told && self.is_delivered() && self.stats.is_none() && self.detections.is_empty()
     }
 
     pub fn counters(&self) -> Counters {

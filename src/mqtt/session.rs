@@ -54,7 +54,7 @@ pub(super) async fn run(
     let first = {
         let mut connecting = pin!(events.poll());
         loop {
-            if closing.borrow().is_some() && shared.outbox().unsent() == 0 {
+            if closing.borrow().is_some() && shared.outbox().is_delivered() {
                 return Ended::Farewell; // nobody was told that we are online
             }
             select! {

@@ -20,7 +20,7 @@ use super::interrupt::stop_on_signals;
 use crate::clock::{Clock, SystemClock};
 use crate::config;
 use crate::event::{ActionEvent, Change};
-use crate::mqtt::{Mqtt, Origin, Publisher};
+use crate::mqtt::{Mqtt, Origin, Publisher, SpoolState};
 
 /// Publish as a fleet of boxes would, to try a broker
 #[derive(clap::Args)]
@@ -123,7 +123,11 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
     // Together: each one's farewell would wait for the one before.
     let patience = Instant::now() + Duration::from_secs_f64(args.patience);
-    while Instant::now() < patience && nodes.iter().any(|n| n.publisher.counters().queued > 0) {
+    let is_busy = |node: &Node| {
+        let counters = node.publisher.counters();
+        counters.queued > 0 || counters.spool == SpoolState::Opening
+    };
+    while Instant::now() < patience && nodes.iter().any(is_busy) {
         std::thread::sleep(Duration::from_millis(20));
     }
     let drained = started.elapsed();

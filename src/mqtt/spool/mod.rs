@@ -18,6 +18,7 @@ use tracing::error;
 
 use self::writer::Writer;
 use super::outbox::Shared;
+
 /// How the spool is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -25,6 +26,8 @@ pub enum SpoolState {
     /// There is none.
     #[default]
     Off,
+    /// What an earlier run left is not read yet, so nobody knows how much waits.
+    Opening,
     /// What the broker is offered is on disk.
     Ok,
     /// The disk is full; new events are in memory alone.
@@ -44,7 +47,7 @@ pub(super) struct Spool {
 impl Spool {
     /// Starts to keep `shared`'s events in the file `path`. What an earlier run left there is offered first.
     pub fn start(path: PathBuf, shared: Arc<Shared>) -> io::Result<Self> {
-        shared.outbox().spooled(SpoolState::Ok);
+        shared.outbox().spooled(SpoolState::Opening);
         let writer = Writer::new(path, Arc::clone(&shared));
         let thread = thread::Builder::new().name("spool".into()).spawn(|| writer.run())?;
         Ok(Self { shared, thread: Some(thread) })

@@ -52,7 +52,7 @@ impl Writer {
             shared,
             file: None,
             restored: false,
-            state: SpoolState::Ok,
+            state: SpoolState::Opening,
             committed: None,
             retry: Instant::now(),
             failed_readings: 0,
@@ -260,11 +260,12 @@ impl Writer {
 
     fn enter(&mut self, state: SpoolState) {
         if self.state != state {
-            if state == SpoolState::Ok {
+            if state == SpoolState::Ok && self.state != SpoolState::Opening {
                 info!(path = ?self.path, "the spool works again");
             }
             self.state = state;
             self.shared.outbox().spooled(state);
+            self.shared.bell.notify_one();
         }
     }
 }

@@ -35,8 +35,9 @@ impl Daemon {
         let outbox = Outbox::new(Topics::new("watchword", "dock-3"), origin, limits);
         let clock = Arc::new(ManualClock::new(Duration::from_secs(5), time.parse().unwrap()));
         let shared = Arc::new(Shared::new(outbox, clock));
-        shared.outbox().spooled(SpoolState::Ok);
+        shared.outbox().spooled(SpoolState::Opening);
         let mut writer = Writer::new(path.to_owned(), Arc::clone(&shared));
+        assert!(!shared.outbox().is_delivered(), "nobody knows yet what waits");
         writer.open();
         Self { shared, writer }
     }
