@@ -1,18 +1,18 @@
 //! `watchword run` and `watchword demo` with real brokers and a subscriber that nobody here wrote.
 
+#[path = "common/broker.rs"]
+mod broker;
 mod common;
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{clip, complaint, config, free_port, installed, output, watchword};
+use broker::{Mosquitto, Subscriber, need_mosquitto};
+use common::{clip, complaint, config, free_port, output, watchword};
 use serde_json::Value;
-
-/// Waits are generous: they end when what is waited for comes.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A child that does not outlive its test.
 struct Running(Child);
@@ -43,66 +43,34 @@ impl Running {
     }
 }
 
-fn mosquitto(port: u16, folder: &Path) -> Running {
-    let settings = folder.join("mosquitto.conf");
-    std::fs::write(
-        &settings,
-        format!("listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n"),
-    )
-    .unwrap();
-    let program = if Path::new("/usr/sbin/mosquitto").exists() { "/usr/sbin/mosquitto" } else { "mosquitto" };
-    let broker =
-        Command::new(program).arg("-c").arg(&settings).stderr(Stdio::null()).stdout(Stdio::null()).spawn();
-    Running(broker.unwrap())
+/// `mosquitto_sub` on everything, once somebody listens on `port`.
+fn subscribe(port: u16) -> Subscriber {
+    broker::until("somebody listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+    Subscriber::start(port, &[])
 }
 
-/// `mosquitto_sub` on everything: lines of `topic payload`.
-fn subscribe(port: u16) -> (Running, Receiver<(String, String)>) {
-    let mut child = Command::new("mosquitto_sub")
-        .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-q", "1", "-v", "-t", "watchword/#"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let (sender, receiver) = channel();
-    std::thread::spawn(move || {
-        for line in lines.map_while(Result::ok) {
-            let (topic, payload) = line.split_once(' ').unwrap_or((&line, ""));
-            if sender.send((topic.to_owned(), payload.to_owned())).is_err() {
-                break;
-            }
-        }
-    });
-    (Running(child), receiver)
+/// A broker, a subscriber, and the configuration of a daemon that shows the demo's clip again and again and in which
+/// nothing ends by itself, however slow this machine is.
+fn scene(folder: &Path, more: &str) -> (Mosquitto, Subscriber, PathBuf) {
+    let broker = Mosquitto::start("allow_anonymous true\n");
+    let subscriber = subscribe(broker.port);
+    let lasting = "[events]\nrelease = \"600s\"\n[tracker]\nmax_lost = \"600s\"\n";
+    let more = format!("{lasting}[mqtt]\nport = {}\n{more}", broker.port);
+    let path = config(folder, &clip().display().to_string(), &more);
+    let text =
+        std::fs::read_to_string(&path).unwrap().replace("analysis_fps = 5", "analysis_fps = 5\nloop = true");
+    std::fs::write(&path, text).unwrap();
+    (broker, subscriber, path)
 }
 
-fn connectable(port: u16) {
-    let end = Instant::now() + PATIENCE;
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(Instant::now() < end, "nobody listens on {port}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+fn is_begin(topic: &str, payload: &str) -> bool {
+    topic.ends_with("/events") && payload.contains("\"begin\"")
 }
 
-/// Reads until `enough` says so; what was read.
-fn until(
-    messages: &Receiver<(String, String)>,
-    enough: impl Fn(&str, &str) -> bool,
-) -> Vec<(String, String)> {
-    let mut read = Vec::new();
-    let end = Instant::now() + PATIENCE;
-    loop {
-        let left = end.saturating_duration_since(Instant::now());
-        let Ok((topic, payload)) = messages.recv_timeout(left) else {
-            panic!("it never came; read {read:#?}")
-        };
-        let done = enough(&topic, &payload);
-        read.push((topic, payload));
-        if done {
-            return read;
-        }
-    }
+/// Reads topics and payloads until `enough` says so; what was read.
+fn until(subscriber: &Subscriber, enough: impl Fn(&str, &str) -> bool) -> Vec<(String, String)> {
+    let read = subscriber.up_to(|seen| enough(&seen.topic, &seen.payload));
+    read.into_iter().map(|seen| (seen.topic, seen.payload)).collect()
 }
 
 fn events(read: &[(String, String)]) -> Vec<Value> {
@@ -112,28 +80,17 @@ fn events(read: &[(String, String)]) -> Vec<Value> {
 
 #[test]
 fn events_reach_a_real_broker_and_a_stop_closes_what_is_open() {
-    if !installed("mosquitto_sub") {
-        return;
-    }
+    need_mosquitto!();
     let folder = tempfile::tempdir().unwrap();
-    let port = free_port();
-    let _broker = mosquitto(port, folder.path());
-    connectable(port);
-    let (_subscriber, messages) = subscribe(port);
-    let more = format!("[mqtt]\nport = {port}\n[stats]\ninterval = \"1s\"\n");
-    let path = config(folder.path(), &clip().display().to_string(), &more);
-    let text =
-        std::fs::read_to_string(&path).unwrap().replace("analysis_fps = 5", "analysis_fps = 5\nloop = true");
-    std::fs::write(&path, text).unwrap();
+    let (_broker, subscriber, path) = scene(folder.path(), "[stats]\ninterval = \"1s\"\n");
     let mut daemon =
         Running(watchword().arg("run").arg("--config").arg(&path).stderr(Stdio::null()).spawn().unwrap());
 
-    let mut read =
-        until(&messages, |topic, payload| topic.ends_with("/events") && payload.contains("\"begin\""));
+    let mut read = until(&subscriber, is_begin);
     daemon.terminate();
     let status = daemon.wait(Duration::from_secs(5)).expect("it stops within 5 s of SIGTERM");
     assert!(status.success());
-    read.extend(until(&messages, |topic, payload| {
+    read.extend(until(&subscriber, |topic, payload| {
         topic == "watchword/box/availability" && payload == "offline"
     }));
 
@@ -163,21 +120,9 @@ fn events_reach_a_real_broker_and_a_stop_closes_what_is_open() {
 
 #[test]
 fn what_was_open_when_it_was_killed_is_closed_after_the_restart() {
-    if !installed("mosquitto_sub") {
-        return;
-    }
+    need_mosquitto!();
     let folder = tempfile::tempdir().unwrap();
-    let port = free_port();
-    let _broker = mosquitto(port, folder.path());
-    connectable(port);
-    let (_subscriber, messages) = subscribe(port);
-    // Nothing ends by itself, however slow this machine is.
-    let lasting = "[events]\nrelease = \"600s\"\n[tracker]\nmax_lost = \"600s\"\n";
-    let more = format!("{lasting}[mqtt]\nport = {port}\n");
-    let path = config(folder.path(), &clip().display().to_string(), &more);
-    let text =
-        std::fs::read_to_string(&path).unwrap().replace("analysis_fps = 5", "analysis_fps = 5\nloop = true");
-    std::fs::write(&path, text).unwrap();
+    let (_broker, subscriber, path) = scene(folder.path(), "");
     let daemon = || {
         let mut command = watchword();
         // As systemd tells it with StateDirectory=.
@@ -186,15 +131,14 @@ fn what_was_open_when_it_was_killed_is_closed_after_the_restart() {
     };
     let begun = {
         let mut daemon = daemon();
-        let begin = |topic: &str, payload: &str| topic.ends_with("/events") && payload.contains("\"begin\"");
-        let read = until(&messages, begin);
+        let read = until(&subscriber, is_begin);
         daemon.0.kill().unwrap();
         daemon.0.wait().unwrap();
         events(&read).pop().unwrap()
     };
     assert!(folder.path().join("spool.db").exists());
     let _daemon = daemon();
-    let read = until(&messages, |_, payload| payload.contains("\"reason\":\"restart\""));
+    let read = until(&subscriber, |_, payload| payload.contains("\"reason\":\"restart\""));
     let end = events(&read).pop().unwrap();
     assert_eq!((&end["id"], &end["type"], &end["node"]), (&begun["id"], &"end".into(), &"box".into()));
     assert!(end["end"].as_str() >= begun["time"].as_str());
@@ -204,18 +148,15 @@ fn what_was_open_when_it_was_killed_is_closed_after_the_restart() {
 
 #[test]
 fn the_embedded_broker_serves_strangers() {
-    if !installed("mosquitto_sub") {
-        return;
-    }
+    need_mosquitto!();
     let folder = tempfile::tempdir().unwrap();
     let port = free_port();
     let more = format!("[mqtt]\nbroker = \"embedded\"\nport = {port}\n");
     let path = config(folder.path(), &clip().display().to_string(), &more);
     let _daemon =
         Running(watchword().arg("run").arg("--config").arg(&path).stderr(Stdio::null()).spawn().unwrap());
-    connectable(port);
-    let (_subscriber, messages) = subscribe(port);
-    until(&messages, |topic, payload| topic.ends_with("/events") && payload.contains("\"end\""));
+    let subscriber = subscribe(port);
+    until(&subscriber, |topic, payload| topic.ends_with("/events") && payload.contains("\"end\""));
 }
 
 #[test]

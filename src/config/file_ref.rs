@@ -1,6 +1,8 @@
 //! A file that the configuration names instead of holding its content: secrets, keys, certificates.
 
 use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -29,7 +31,35 @@ pub enum FileRefError {
     NoCredentials(String),
 }
 
+/// Why a file holds no secret that could be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    #[error(transparent)]
+    Path(#[from] FileRefError),
+    #[error(transparent)]
+    Read(#[from] io::Error),
+    #[error("it is empty; write the password into it, and nothing else")]
+    Empty,
+    #[error("longer than a password can be, {0} bytes; is it the right file?")]
+    TooLong(u64),
+}
+
 impl FileRef {
+    /// The text that stands alone in the file, of at most `limit` bytes, without the newline that editors put at its
+    /// end.
+    pub fn secret(&self, limit: u64) -> Result<String, SecretError> {
+        let mut text = String::new();
+        File::open(self.path()?)?.take(limit + 2).read_to_string(&mut text)?;
+        let secret = text.trim_end_matches(['\r', '\n']);
+        if secret.is_empty() {
+            return Err(SecretError::Empty);
+        }
+        if secret.len() as u64 > limit {
+            return Err(SecretError::TooLong(limit));
+        }
+        Ok(secret.to_owned())
+    }
+
     /// Where the file is.
     ///
     /// # Errors
@@ -66,6 +96,25 @@ impl<T: Into<PathBuf>> From<T> for FileRef {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_loses_the_newline_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        let secret = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            FileRef::from(&path).secret(10).map_err(|error| error.to_string())
+        };
+        assert_eq!(secret(b"pass word \r\n").unwrap(), "pass word ");
+        assert_eq!(secret(b"0123456789\r\n").unwrap(), "0123456789");
+        assert!(secret(b"\n").unwrap_err().contains("empty"));
+        assert!(secret(b"0123456789a").unwrap_err().contains("right file?"));
+        assert!(secret(&[b'x'; 70_000]).unwrap_err().contains("right file?"));
+        assert!(secret(&[0xff, 0xfe]).unwrap_err().contains("UTF-8"));
+        let missing = FileRef::from(folder.path().join("missing")).secret(10).unwrap_err();
+        assert!(missing.to_string().contains("No such file"));
+        assert!(matches!(FileRef::from("credential:../x").secret(10), Err(SecretError::Path(_))));
+    }
 
     #[test]
     fn a_credential_is_a_file_of_the_service_managers_folder() {

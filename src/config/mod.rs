@@ -35,7 +35,7 @@ pub use analysis::{Crop, Detector, EngineKind, Events, Heads, Pack, Scoring, Tra
 pub use camera::{Camera, ControlValue, DeviceFormat, Mask, Zone};
 pub use changes::Changes;
 pub use delivery::{BrokerKind, Mqtt, Node, Spool, Stats};
-pub use file_ref::{FileRef, FileRefError};
+pub use file_ref::{FileRef, FileRefError, SecretError};
 pub use home_assistant::HomeAssistant;
 pub use hours::{Hours, HoursError};
 pub use key_path::KeyPath;

@@ -20,7 +20,7 @@ use watchword::event::{ActionEvent, Change};
 use watchword::mqtt::{Mqtt, Origin, Publisher, Reconnect};
 
 /// Longer than anything here takes; only a failing test waits for it.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Quick, so that tests do not wait.
 pub const RECONNECT: Reconnect = Reconnect {

@@ -1,7 +1,6 @@
 //! An input's name as the programs are told it, and as people are: without what is nobody's business.
 
 use std::fmt::Write;
-use std::io::Read;
 
 use crate::camera::CameraError;
 use crate::config::{self, FileRef};
@@ -90,17 +89,7 @@ fn password(name: &str, file: &FileRef) -> Result<String, CameraError> {
         file: file.to_string(),
         reason,
     };
-    let mut text = String::new();
-    let path = file.path().map_err(|error| fail(error.to_string()))?;
-    std::fs::File::open(path)
-        .and_then(|file| file.take(MOST_PASSWORD + 1).read_to_string(&mut text))
-        .map_err(|error| fail(error.to_string()))?;
-    let password = text.strip_suffix('\n').unwrap_or(&text);
-    let password = password.strip_suffix('\r').unwrap_or(password);
-    if password.is_empty() || password.len() as u64 > MOST_PASSWORD {
-        return Err(fail("it is empty or too long; write the password into it, and nothing else".into()));
-    }
-    Ok(password.to_owned())
+    file.secret(MOST_PASSWORD).map_err(|error| fail(error.to_string()))
 }
 
 /// As it may stand in an address (RFC 3986, 2.1 and 2.3).
