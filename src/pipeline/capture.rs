@@ -1,12 +1,13 @@
 //! A camera's thread: opens the source, hands due frames to the mailbox, opens it again when it breaks.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rand::Rng;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::gate::{Gate, Shut};
 use super::mailbox::{Delivery, Mailbox};
@@ -112,7 +113,7 @@ impl Rate {
     }
 }
 
-/// While a camera rests, its gate is looked at this often.
+/// While a camera rests, its gate and its device are looked at this often.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// One camera's thread.
@@ -138,6 +139,7 @@ impl Capture<'_> {
     /// Runs until the source ends (recordings) or the stop is set.
     pub fn run(&self, mut feed: Feed) -> Result<(), CameraError> {
         let (mut frame, mut backoff) = (Frame::default(), Backoff::default());
+        let mut said = String::new();
         let result = loop {
             if !self.wait_until_open(&feed, &mut backoff) {
                 break Ok(());
@@ -145,6 +147,7 @@ impl Capture<'_> {
             // A driver's library may panic on what a driver says; for the other cameras' sake it counts as a loss.
             let outcome = catch_unwind(AssertUnwindSafe(|| {
                 let mut source = (feed.open)()?;
+                said.clear();
                 info!(camera = feed.camera.name, source = source.info().description, "camera opened");
                 self.deliver(&feed, source.as_mut(), &mut frame, &mut backoff)
             }));
@@ -159,11 +162,18 @@ impl Capture<'_> {
                 // A recording that cannot be read will not be better in a second.
                 Err(error) if feed.delivery == Delivery::Every => break Err(error),
                 Err(error) => {
-                    self.counts.condition.lost(error.to_string());
+                    let error = error.to_string();
+                    self.counts.condition.lost(error.clone());
                     self.mailbox.lost(self.index, Reason::SourceEnded);
                     let wait = backoff.next();
-                    warn!(camera = feed.camera.name, %error, retry_in = ?wait, "camera lost");
-                    if !self.rest(wait, &feed.gate) {
+                    // A camera that is away for a night is a line, and not one for every attempt.
+                    if error == said {
+                        debug!(camera = feed.camera.name, error, retry_in = ?wait, "camera still lost");
+                    } else {
+                        warn!(camera = feed.camera.name, error, retry_in = ?wait, "camera lost");
+                        said = error;
+                    }
+                    if !self.rest(wait, &feed, &mut backoff) {
                         break Ok(());
                     }
                     self.counts.reopened.fetch_add(1, Ordering::Relaxed);
@@ -230,16 +240,26 @@ impl Capture<'_> {
         !self.stop.is_set()
     }
 
-    /// Sleeps for `time`, or until the gate shuts; `false` if the stop was set.
-    fn rest(&self, time: Duration, gate: &Gate) -> bool {
+    /// Sleeps for `time`, or until the gate shuts or a device that was away is there; `false` if the stop was set.
+    fn rest(&self, time: Duration, feed: &Feed, backoff: &mut Backoff) -> bool {
         let end = Instant::now() + time;
+        // An address of a stream is no path, and never there.
+        let path = Path::new(&feed.camera.source);
+        let mut away = false;
         loop {
             let left = end.saturating_duration_since(Instant::now());
+            let is_there = path.exists();
+            if away && is_there {
+                // Its access rights may come a moment later.
+                backoff.reset();
+                return true;
+            }
+            if left.is_zero() || feed.gate.shut(self.clock.utc()).is_some() {
+                return true;
+            }
+            away |= !is_there;
             if self.stop.wait(left.min(LOOK)) {
                 return false;
-            }
-            if left <= LOOK || gate.shut(self.clock.utc()).is_some() {
-                return true;
             }
         }
     }
@@ -270,6 +290,7 @@ impl Backoff {
 mod tests {
     use super::*;
     use crate::camera::SourceInfo;
+    use crate::clock::SystemClock;
 
     fn due(fps: Option<f64>, times: impl Iterator<Item = f64>) -> usize {
         let mut pace = Pace::new(fps);
@@ -326,6 +347,50 @@ mod tests {
         }
     }
 
+    fn capture<'a>(mailbox: &'a Mailbox, rate: &'a Rate, stop: &'a Stop) -> Capture<'a> {
+        Capture { index: 0, mailbox, counts: Arc::default(), rate, clock: &SystemClock, stop }
+    }
+
+    fn feed(source: &str, stop: &Stop, open: Opener) -> Feed {
+        Feed {
+            camera: config::Camera { source: source.into(), ..Default::default() },
+            open,
+            delivery: Delivery::Latest,
+            gate: Gate::default(),
+            stop: stop.clone(),
+        }
+    }
+
+    #[test]
+    fn a_device_that_comes_back_is_opened_without_waiting_for_its_turn() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("video0");
+        let (mailbox, stop, rate) = (Mailbox::new(1), Stop::new(), Rate::new(None));
+        let capture = capture(&mailbox, &rate, &stop);
+        let feed = feed(path.to_str().unwrap(), &stop, Box::new(|| Err(CameraError::Stopped)));
+        let hour = Duration::from_secs(3600);
+        let shortly = Duration::from_millis(50);
+        let mut backoff = Backoff { failures: 9 };
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(shortly);
+                std::fs::write(&path, "").unwrap();
+            });
+            assert!(capture.rest(hour, &feed, &mut backoff));
+        });
+        assert_eq!(backoff.failures, 0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(shortly);
+                stop.set();
+            });
+            assert!(
+                !capture.rest(hour, &feed, &mut backoff),
+                "it was there all the time, which says nothing new"
+            );
+        });
+    }
+
     #[test]
     fn what_never_came_and_what_came_damaged_are_counted_apart() {
         let info = SourceInfo {
@@ -337,23 +402,10 @@ mod tests {
             live: true,
         };
         let mut source = Gappy { info, left: vec![(9, 1), (5, 1), (1, 0), (0, 0)], corrupted: 0 };
-        let (mailbox, counts, stop) = (Mailbox::new(1), Arc::default(), Stop::new());
-        let capture = Capture {
-            index: 0,
-            mailbox: &mailbox,
-            counts: Arc::clone(&counts),
-            rate: &Rate::new(None),
-            clock: &crate::clock::SystemClock,
-            stop: &stop,
-        };
-        let open: Opener = Box::new(|| Err(CameraError::Stopped));
-        let feed = Feed {
-            camera: config::Camera::default(),
-            open,
-            delivery: Delivery::Latest,
-            gate: Gate::default(),
-            stop: stop.clone(),
-        };
+        let (mailbox, stop, rate) = (Mailbox::new(1), Stop::new(), Rate::new(None));
+        let capture = capture(&mailbox, &rate, &stop);
+        let counts = &capture.counts;
+        let feed = feed("", &stop, Box::new(|| Err(CameraError::Stopped)));
         let broken = capture.deliver(&feed, &mut source, &mut Frame::default(), &mut Backoff::default());
         assert!(matches!(broken, Err(CameraError::Stalled { .. })));
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);

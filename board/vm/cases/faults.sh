@@ -170,10 +170,8 @@ resized() {
     mark
     camera unplug
     offline
-    said 'retry_in=[4-9]'
     camera plug
-    v4l2-ctl -v width=480,height=270 > /dev/null
-    said 'camera opened.*480x270'
+    said 'camera opened.*640x360'
     online
     analysing
 }
