@@ -185,6 +185,26 @@ fn every_action_right_reaches_the_ceilings_of_the_detected_persons() {
     }
 }
 
+/// What a transcription of ACT's linking and videoAP into a few lines of NumPy makes of the same persons.
+#[test]
+fn linked_tubes_reach_what_the_authors_linking_reaches() {
+    let Some(folder) = shared("annotations/jhmdb") else { return };
+    let (truth, persons) =
+        (folder.join("jhmdb_test_gt_min.json"), folder.join("jhmdb_faster_RCNN_person.json"));
+    for (split, ceilings) in [(1, [95.6927, 95.6927, 95.6927]), (2, [96.1454, 95.1650, 91.9701])] {
+        let labels = folder.join(format!("label_split_{split}/test_label.txt"));
+        let labels = ["--min-score", "0.2", "--labels", labels.to_str().unwrap()];
+        let arguments = ["--oracle", "--video", "--link", "--iou", "0.1,0.3,0.5"];
+        let reports = map(&truth, &persons, &[&arguments[..], &labels].concat());
+        let reports = reports.iter().filter(|report| report["measure"] == "video");
+        let maps: Vec<f64> = reports.map(|report| report["map"].as_f64().unwrap()).collect();
+        let near = maps.iter().zip(ceilings).all(|(map, ceiling)| (map - ceiling).abs() <= 5e-5);
+        assert!(maps.len() == 3 && near, "split {split}: {maps:?}, not {ceilings:?}");
+    }
+    let error = refused(&truth, &persons, &["--oracle", "--video"]);
+    assert!(error.contains("with --video, add --link"), "{error}");
+}
+
 #[test]
 fn the_corrected_ucf101_is_read_whole() {
     let Some(folder) = shared("annotations/ucf101_24") else { return };

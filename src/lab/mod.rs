@@ -4,4 +4,6 @@
 
 pub mod annotation;
 pub mod features;
+pub mod link;
 pub mod map;
+pub mod split;

@@ -7,6 +7,7 @@ use anyhow::{Context, bail, ensure};
 use serde::Serialize;
 
 use crate::lab::annotation::{self, Format, Setting, Strangers};
+use crate::lab::link::{Linking, link};
 use crate::lab::map::{Catalogue, Found, Label, Measure, Report, Truth, frame_map, oracle, video_map};
 
 /// Formats are recognised by their content; src/lab/README.md describes them.
@@ -22,8 +23,11 @@ pub struct Args {
     #[arg(long, value_delimiter = ',', default_value = "0.5", value_parser = parse_iou)]
     iou: Vec<f64>,
     /// Judge tubes in videos as well as boxes in frames
-    #[arg(long, conflicts_with = "oracle")]
+    #[arg(long)]
     video: bool,
+    /// With --video: link boxes in frames to tubes, as ACT does, for detections that hold none
+    #[arg(long, requires = "video")]
+    link: bool,
     /// Give every person found the right action: what the detector leaves to be had
     #[arg(long)]
     oracle: bool,
@@ -95,6 +99,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if args.oracle {
         found = oracle(&truth, found);
     }
+    if args.link {
+        let frames = found.frames.as_deref().unwrap_or_default();
+        found.tubes = Some(link(frames, &Linking::default())?);
+    }
     let mut reports = Vec::new();
     for iou in args.iou {
         reports.extend(frame_map(&catalogue, &labels, &truth, &found, iou));
@@ -135,7 +143,18 @@ fn check(args: &Args, truth: &Truth, found: &Found) -> anyhow::Result<()> {
         "ground truth {} does not say who is who from frame to frame: leave out --video",
         args.truth.display()
     );
-    ensure!(!args.video || found.tubes.is_some(), "detections {detections} hold no tubes: leave out --video");
+    ensure!(
+        !args.link || found.frames.is_some(),
+        "detections {detections} hold no boxes in frames that could be linked: leave out --link"
+    );
+    ensure!(
+        !args.video || args.link || !args.oracle,
+        "--oracle knows the actions of boxes in frames: with --video, add --link, which makes tubes of them"
+    );
+    ensure!(
+        !args.video || args.link || found.tubes.is_some(),
+        "detections {detections} hold no tubes: leave out --video, or add --link, which makes tubes of boxes in frames"
+    );
     Ok(())
 }
 
