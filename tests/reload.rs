@@ -163,6 +163,40 @@ fn the_file_is_followed_and_a_typo_changes_nothing() {
 }
 
 #[test]
+fn other_heads_under_the_same_name_are_loaded_and_broken_ones_are_not() {
+    need_mosquitto!();
+    let broker = Mosquitto::start("allow_anonymous true\n");
+    let (folder, path) = folder(broker.port, "[scoring]\nheads = \"heads.safetensors\"\n");
+    let heads = folder.path().join("heads.safetensors");
+    edit(&path, "\"heads.safetensors\"", &format!("{heads:?}"));
+    let make = |seed: &str| {
+        let new = folder.path().join("new");
+        let made = output(watchword().args(["lab", "init", "--seed", seed, "--out"]).arg(&new));
+        assert!(made.status.success(), "{}", complaint(&made));
+        std::fs::rename(new, &heads).unwrap();
+    };
+    make("1");
+    let subscriber = subscribe(broker.port);
+    let daemon = Daemon::start(folder.path());
+    let first = configuration(&subscriber, |status| status["ok"] == true);
+
+    std::fs::write(&heads, "cut short").unwrap();
+    daemon.signal(Signal::HUP);
+    let refused = configuration(&subscriber, |status| status["ok"] == false);
+    assert!(refused["errors"][0].as_str().unwrap().contains("heads.safetensors"), "{refused}");
+    event(&subscriber, |event| event["type"] == "begin"); // with those that it has
+
+    make("2");
+    daemon.signal(Signal::HUP);
+    let loaded = configuration(&subscriber, |status| status["ok"] == true && status["time"] != first["time"]);
+    assert_eq!((loaded["hash"] == first["hash"], daemon.logged("heads loaded")), (true, 1));
+    daemon.signal(Signal::HUP);
+    configuration(&subscriber, |status| status["time"] != loaded["time"]);
+    assert_eq!(daemon.logged("heads loaded"), 1, "they are the same");
+    daemon.stop();
+}
+
+#[test]
 fn cameras_are_added_and_removed_and_brokers_changed_while_it_runs() {
     need_mosquitto!();
     let (broker, other) =

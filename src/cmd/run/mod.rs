@@ -14,7 +14,7 @@ use tracing::{info, warn};
 
 use self::feeds::Feeds;
 use self::supervisor::Supervisor;
-use self::watch::Watch;
+use self::watch::{ModelFiles, Watch};
 use super::assemble::Loaded;
 use super::interrupt::{hangup, stop_on_signals};
 use super::words;
@@ -42,6 +42,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let loaded = super::config::load_with_words(&args.config)?;
     let config = loaded.config.clone();
 
+    let model_files = ModelFiles::of(&config);
     let models = Loaded::open(&config)?;
     info!("{}", models.describe());
     let vocabulary = Arc::new(models.vocabulary(&config, None)?);
@@ -73,6 +74,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         config,
         since: clock.utc(),
         models,
+        model_files,
         vocabulary,
         feeds,
         control,

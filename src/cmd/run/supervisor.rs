@@ -14,7 +14,7 @@ use serde_json::{Value as Json, json};
 use tracing::{error, info, warn};
 
 use super::feeds::Feeds;
-use super::watch::Watch;
+use super::watch::{ModelFiles, Watch};
 use crate::camera::Stop;
 use crate::clock::Clock;
 use crate::cmd::assemble::Loaded as Models;
@@ -46,6 +46,8 @@ pub(super) struct Supervisor {
     /// When that was.
     pub since: Timestamp,
     pub models: Models,
+    /// What `models` were loaded from.
+    pub model_files: ModelFiles,
     pub vocabulary: Arc<Vocabulary>,
     pub feeds: Feeds,
     pub control: Control,
@@ -186,12 +188,19 @@ impl Supervisor {
 
     /// Makes ready what `loaded` wants otherwise, and has the pipeline swap it in.
     fn apply(&mut self, loaded: Loaded) -> Result<Changes, Problems> {
-        let changes = Changes::between(&self.config, &loaded.config);
+        let mut changes = Changes::between(&self.config, &loaded.config);
         let config = self.config.lasting(loaded.config.clone());
+        // Before they are read: what is written meanwhile is news the next time.
+        let model_files = ModelFiles::of(&config);
+        let another_pack = model_files.pack != self.model_files.pack;
+        changes.networks |= another_pack;
+        changes.words |= another_pack;
+        changes.scorer |= model_files != self.model_files;
         let models = changes.networks.then(|| Models::open(&config)).transpose().map_err(one)?;
         let used = models.as_ref().unwrap_or(&self.models);
         let vocabulary = if changes.words || changes.networks {
-            Arc::new(used.vocabulary(&config, Some(&self.vocabulary)).map_err(one)?)
+            let previous = (!another_pack).then_some(&*self.vocabulary);
+            Arc::new(used.vocabulary(&config, previous).map_err(one)?)
         } else {
             Arc::clone(&self.vocabulary)
         };
@@ -214,6 +223,7 @@ impl Supervisor {
         self.control.update(update).map_err(one)?;
         changes.removed.iter().for_each(|camera| self.feeds.remove(camera));
         (self.loaded, self.config, self.vocabulary) = (loaded, config, vocabulary);
+        self.model_files = model_files;
         if let Some(models) = models {
             self.models = models;
         }

@@ -1,4 +1,4 @@
-//! Whether the configuration file has changed, by looking.
+//! Whether the configuration file, or a model that it names, has changed, by looking.
 //!
 //! A look costs one `stat` and sees everything: editors that put a new file in the old one's place, links that are
 //! swapped, folders that are mounted. What the kernel's notifications miss of these would have to be looked for anyway.
@@ -8,12 +8,14 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::config::{Config, Heads};
+
 /// A file must have been left alone for so long: whoever writes it may not be done.
 const SETTLED: Duration = Duration::from_millis(700);
 
 /// What tells one state of a file from another: device, number, size, change of content in seconds and nanoseconds.
 /// `None`: it is not there, or cannot be looked at.
-type Signature = Option<(u64, u64, u64, i64, i64)>;
+pub(super) type Signature = Option<(u64, u64, u64, i64, i64)>;
 
 /// A file that is looked at now and then.
 pub(super) struct Watch {
@@ -47,6 +49,25 @@ impl Watch {
             self.read = signature;
         }
         due
+    }
+}
+
+/// The models' files, as they were when they were loaded.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct ModelFiles {
+    /// A pack's manifest holds the hashes of all its files; an archive is one file.
+    pub pack: Signature,
+    /// Heads outside the pack.
+    pub heads: Signature,
+}
+
+impl ModelFiles {
+    /// What is at the paths that `config` names now.
+    pub fn of(config: &Config) -> Self {
+        let pack = &config.pack.path;
+        let pack = signature(&pack.join("pack.toml")).or_else(|| signature(pack));
+        let heads = if let Heads::File(path) = &config.scoring.heads { signature(path) } else { None };
+        Self { pack, heads }
     }
 }
 
