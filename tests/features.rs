@@ -100,6 +100,18 @@ fn what_is_seen_is_kept_and_not_looked_at_again() {
     let about = header.metadata().as_ref().unwrap();
     assert_eq!((about["video"].as_str(), about["labels"].as_str()), ("sit/a", r#"["sit","run"]"#));
 
+    // What the text tower makes of the labels lies beside.
+    let labels = data.at("out/labels.safetensors");
+    let text =
+        |path: &Path| floats(&SafeTensors::deserialize(&std::fs::read(path).unwrap()).unwrap(), "text");
+    let first = text(&labels);
+    assert_eq!(first.len(), context.len(), "two labels, as wide as two frames");
+    let written = changed(&labels);
+    data.pictures(&[]);
+    assert_eq!(changed(&labels), written);
+    data.pictures(&["--template", "they {}", "--template", "to {}"]);
+    assert!(text(&labels).len() == 2 * first.len() && text(&labels)[..first.len()] != first);
+
     let written = changed(&path);
     assert!(data.pictures(&[]).contains("1 of them from before; 0 frames seen"));
     assert_eq!(changed(&path), written);

@@ -51,8 +51,8 @@ impl Reach {
         slots / f64::from(self.rate)
     }
 
-    /// How far from the middle of its slot a frame is.
-    pub(super) fn error(&self, now: Duration, time: Duration) -> f64 {
+    /// How far from the middle of its slot a frame is, in slots.
+    pub fn error(&self, now: Duration, time: Duration) -> f64 {
         let distance = now.abs_diff(time).as_secs_f64() * f64::from(self.rate);
         (distance - distance.round()).abs()
     }

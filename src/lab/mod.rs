@@ -3,6 +3,7 @@
 //! Nothing that runs on a board knows this room; the feature `lab` leaves it out.
 
 pub mod annotation;
+pub mod dataset;
 pub mod features;
 pub mod link;
 pub mod map;

@@ -235,7 +235,10 @@ pub fn sentence(template: &str, phrase: &str) -> String {
 
 /// Appends the mean direction of `phrases` at their mean length; `false` if there is hardly any. One phrase stays as it
 /// is.
-fn push_mean<'r>(phrases: impl ExactSizeIterator<Item = &'r [f32]> + Clone, out: &mut Embeddings) -> bool {
+pub fn push_mean<'r>(
+    phrases: impl ExactSizeIterator<Item = &'r [f32]> + Clone,
+    out: &mut Embeddings,
+) -> bool {
     let count = phrases.len() as f32;
     let length = phrases.clone().map(norm).sum::<f32>() / count;
     let mut mean = vec![0.0; out.width()];

@@ -1,7 +1,6 @@
 //! `lab features`: one pass over an annotated data set, whose features are kept for training and evaluation.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,7 +8,7 @@ use anyhow::{Context, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest, Sha256};
 
-use crate::clip::ImageTower;
+use crate::clip::{ImageTower, TextTower};
 use crate::clock::{Clock, SystemClock};
 use crate::cmd::interrupt::stop_on_signals;
 use crate::config::{Config, Crop, EngineKind};
@@ -17,7 +16,8 @@ use crate::detect::Detector;
 use crate::engine::{self, Options};
 use crate::frame::{Frame, Rect};
 use crate::lab::annotation::{self, Format, Setting};
-use crate::lab::features::{Boxes, Clip, Extractor, Footage, Person, is_current, path_of};
+use crate::lab::dataset::{FORMAT, TEXTS, Texts};
+use crate::lab::features::{Boxes, Clip, Extractor, Footage, Person, is_current, path_of, sentences};
 use crate::lab::map::{Catalogue, Found, Region, Truth, Video};
 use crate::pack::Pack;
 
@@ -59,6 +59,12 @@ pub struct Args {
     /// How a crop becomes the encoder's square
     #[arg(long, default_value = "pad", value_parser = parse_crop)]
     crop: Crop,
+    /// What the text tower reads of a label, {} being its words; several are several phrasings [default: the pack's]
+    #[arg(long, value_name = "SENTENCE")]
+    template: Vec<String>,
+    /// Other words for labels: TOML, `label = "phrase"` or `label = ["phrase", "phrase"]`
+    #[arg(long, value_name = "FILE")]
+    phrases: Option<PathBuf>,
     /// Threads of the engine; 0 takes every core
     #[arg(long, default_value_t = 0)]
     threads: usize,
@@ -88,6 +94,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let (catalogue, timelines) = timelines(&args)?;
     std::fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
     let all = timelines.len();
+    let said = read_labels(&args, &pack, &catalogue)?;
     let tasks = tasks(&args, &pack, &catalogue, timelines)?;
     let progress = bar(tasks.len());
     let (mut extractor, mut frames) = (None, 0);
@@ -120,7 +127,37 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     progress.finish_and_clear();
     let before = all - tasks.len();
     println!("{}: {all} videos, {before} of them from before; {frames} frames seen", args.out.display());
+    if !said {
+        println!("pack {} has no text tower: the labels' embeddings are left out", pack.identity());
+    }
     Ok(())
+}
+
+/// Keeps what the text tower makes of the labels, unless it is there already; `false` if the pack has none.
+fn read_labels(args: &Args, pack: &Pack, catalogue: &Catalogue) -> anyhow::Result<bool> {
+    let Some(text) = &pack.manifest().text else { return Ok(false) };
+    let labels: Vec<String> = catalogue.classes().iter().map(|class| class.name.clone()).collect();
+    let templates =
+        if args.template.is_empty() { std::slice::from_ref(&text.template) } else { &args.template };
+    let sentences = sentences(&labels, args.phrases.as_deref(), templates)?;
+    let embedding = &pack.manifest().embedding;
+    let key = hash(&format!("1 {} {labels:?} {sentences:?}", pack.identity()));
+    let path = args.out.join(TEXTS);
+    if !is_current(&path, &key) {
+        let mut tower = TextTower::open(pack, &*engine::engine(EngineKind::Cpu), options(args))?;
+        let rows = tower.embed(&sentences.concat())?;
+        let (embedding, logit_scale) = (embedding.space.clone(), embedding.logit_scale);
+        Texts { labels, embedding, logit_scale, sentences, rows, key }.write(&path)?;
+    }
+    Ok(true)
+}
+
+fn options(args: &Args) -> Options {
+    let threads = match args.threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    };
+    Options { threads }
 }
 
 fn bar(videos: usize) -> ProgressBar {
@@ -130,11 +167,7 @@ fn bar(videos: usize) -> ProgressBar {
 
 fn open(args: &Args, pack: &Pack) -> anyhow::Result<Extractor> {
     let engine = engine::engine(EngineKind::Cpu);
-    let threads = match args.threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        threads => threads,
-    };
-    let options = Options { threads };
+    let options = options(args);
     let mut config = Config::default();
     config.tracker.low_threshold = args.min_score;
     Ok(Extractor {
@@ -242,17 +275,17 @@ fn key(args: &Args, pack: &Pack, catalogue: &Catalogue, footage: &Footage, timel
     let labels: Vec<&str> = catalogue.classes().iter().map(|class| class.name.as_str()).collect();
     let own = args.detections.is_none();
     let text = format!("1 {} {settings:?} {own} {labels:?} {length:?} {frames:?}", pack.identity());
-    let mut key = String::new();
-    for byte in Sha256::digest(text) {
-        let _ = write!(key, "{byte:02x}");
-    }
-    key
+    hash(&text)
+}
+
+fn hash(text: &str) -> String {
+    hex::encode(Sha256::digest(text))
 }
 
 fn metadata(task: &Task, pack: &Pack, catalogue: &Catalogue) -> anyhow::Result<HashMap<String, String>> {
     let labels: Vec<&str> = catalogue.classes().iter().map(|class| class.name.as_str()).collect();
     let entries = [
-        ("format", "watchword features 1".to_owned()),
+        ("format", FORMAT.to_owned()),
         ("video", task.name.clone()),
         ("labels", serde_json::to_string(&labels)?),
         ("pack", pack.identity()),

@@ -107,20 +107,24 @@ impl Clip {
         let scores = &self.object_scores;
         tensors.insert("object.score".into(), Tensor::floats(&[scores.len()], scores));
         tensors.insert("object.class".into(), integers(&self.classes));
-        let unfinished = path.with_extension("unfinished");
-        let write = || {
-            let bytes = safetensors::serialize(&tensors, Some(metadata))?;
-            fs::write(&unfinished, bytes)?;
-            File::open(&unfinished)?.sync_all()?;
-            anyhow::Ok(fs::rename(&unfinished, path)?)
-        };
-        let written = write();
-        if written.is_err() {
-            // On a full disk the rest of it takes room from others.
-            let _ = fs::remove_file(&unfinished);
-        }
-        written.with_context(|| format!("cannot write {}", path.display()))
+        write_whole(path, &safetensors::serialize(&tensors, Some(metadata))?)
     }
+}
+
+/// Writes a file, whole or not at all.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let unfinished = path.with_extension("unfinished");
+    let write = || {
+        fs::write(&unfinished, bytes)?;
+        File::open(&unfinished)?.sync_all()?;
+        fs::rename(&unfinished, path)
+    };
+    let written = write();
+    if written.is_err() {
+        // On a full disk the rest of it takes room from others.
+        let _ = fs::remove_file(&unfinished);
+    }
+    written.with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn integers(values: &[i64]) -> Tensor<'static> {
@@ -135,6 +139,7 @@ pub fn path_of(folder: &Path, video: &str) -> anyhow::Result<PathBuf> {
         !name.is_empty() && !name.starts_with('.') && !name.contains('\0'),
         "video {video:?} names no file"
     );
+    ensure!(name != "labels", "video {video:?} would take the place of the labels' file");
     Ok(folder.join(format!("{name}.safetensors")))
 }
 

@@ -6,9 +6,11 @@
 mod cache;
 mod extract;
 mod footage;
+mod sentences;
 #[cfg(test)]
 mod tests;
 
-pub use cache::{Clip, is_current, path_of};
-pub use extract::{Boxes, Extractor, Person};
+pub use cache::{Clip, is_current, path_of, write_whole};
+pub use extract::{Boxes, Extractor, Person, Seen};
 pub use footage::{Footage, Frames};
+pub use sentences::{sentences, words};

@@ -71,3 +71,31 @@ fn footage_is_found_by_name_below_its_folder_and_nowhere_else() {
     }
     assert!(path_of(&root, "../x").is_err() && path_of(&root, "").is_err());
 }
+
+#[test]
+fn labels_are_read_as_words_in_a_sentence() {
+    let labels = ["shoot_ball", "FloorGymnastics", "pullup"].map(str::to_owned);
+    let read = |phrases: Option<&std::path::Path>, templates: &[&str]| {
+        let templates: Vec<String> = templates.iter().map(|text| (*text).to_owned()).collect();
+        sentences(&labels, phrases, &templates)
+    };
+    assert_eq!(read(None, &["{}"]).unwrap(), [["shoot ball"], ["floor gymnastics"], ["pullup"]]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("phrases.toml");
+    std::fs::write(&path, "pullup = 'doing a pull-up'\n").unwrap();
+    let both = read(Some(&path), &["a photo of {}", "{}."]).unwrap();
+    assert_eq!(both[0], ["a photo of shoot ball", "shoot ball."]);
+    assert_eq!(both[2], ["a photo of doing a pull-up", "doing a pull-up."]);
+    for (text, complaint) in [
+        ("pulup = 'x'", "pulup is none of"),
+        ("pullup = ['x', 'y']", "pullup has 2 sentences"),
+        ("pullup = ' '", "blank"),
+        ("pullup = 3", "neither a phrase"),
+        ("pullup = ", "phrases.toml"),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        let error = format!("{:#}", read(Some(&path), &["{}"]).unwrap_err());
+        assert!(error.contains(complaint), "{text}: {error}");
+    }
+    assert!(read(None, &["no place"]).unwrap_err().to_string().contains("once"));
+}
