@@ -7,6 +7,7 @@
 // Allowed in one module, `camera::v4l2::sys`, which says why.
 #![deny(unsafe_code)]
 
+pub mod board;
 pub mod clock;
 pub mod config;
 pub mod pickle;

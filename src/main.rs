@@ -37,7 +37,7 @@ enum Command {
     Config(cmd::config::Args),
     /// List, verify or make model packs
     Models(cmd::models::Args),
-    /// Examine this machine: its cameras
+    /// Examine this machine, and say what to do about what is not as it should be
     Doctor(cmd::doctor::Args),
     /// Measure each stage on this machine
     Bench(cmd::bench::Args),

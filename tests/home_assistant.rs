@@ -58,6 +58,7 @@ fn stats() -> Stats {
         queue_depths: [("frames", 1)].into(),
         resident_memory: 150 * 1024 * 1024,
         temperatures: [("cpu-thermal".into(), 51.5), ("gpu-thermal".into(), 48.0)].into(),
+        slowed_by: Vec::new(),
     }
 }
 

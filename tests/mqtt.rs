@@ -42,6 +42,7 @@ fn stats() -> Stats {
         queue_depths: [("frames", 1)].into(),
         resident_memory: 123_456_789,
         temperatures: [("cpu-thermal".to_owned(), 51.5)].into(),
+        slowed_by: vec!["heat", "under_voltage"],
     }
 }
 
@@ -153,7 +154,7 @@ fn topics_flags_and_payloads_are_the_contracts() {
             },
             "latency_ms_p50": 80.5, "latency_ms_p95": null,
             "stage_ms": {"detect": 12.25}, "queue_depths": {"frames": 1},
-            "resident_memory": 123_456_789, "temperatures": {"cpu-thermal": 51.5},
+            "resident_memory": 123_456_789, "temperatures": {"cpu-thermal": 51.5}, "slowed_by": ["heat", "under_voltage"],
             "mqtt": {
                 "connected": true, "queued": 0, "sent": 2, "acked": 2, "dropped": 0, "expired": 0,
                 "dropped_detections": 0, "spool": "off"

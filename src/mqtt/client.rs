@@ -296,16 +296,7 @@ impl Dialler {
 
     fn refused(&mut self, code: ConnectReturnCode) {
         let broker = &self.broker;
-        let remedy = match code {
-            ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized => {
-                "check mqtt.username and mqtt.password_file"
-            }
-            ConnectReturnCode::BadClientId => "set another mqtt.client_id",
-            ConnectReturnCode::RefusedProtocolVersion => "the broker must speak MQTT 3.1.1",
-            ConnectReturnCode::ServiceUnavailable | ConnectReturnCode::Success => {
-                "look into the broker's log"
-            }
-        };
+        let remedy = fault::refusal(code);
         if self.log == Log::Refused(code) {
             debug!(broker, ?code, "the MQTT broker still refuses");
         } else {

@@ -24,14 +24,20 @@ const MAX_OUTGOING: usize = 16 * 1024 * 1024;
 pub(super) struct Dial {
     settings: config::Mqtt,
     client_id: String,
-    will: LastWill,
+    will: Option<LastWill>,
 }
 
 impl Dial {
     pub fn new(settings: &config::Mqtt, node: &str, topics: &Topics) -> Self {
         let client_id = settings.client_id.clone().unwrap_or_else(|| format!("watchword-{node}"));
         let will = LastWill::new(topics.availability(), "offline", QoS::AtLeastOnce, true);
-        Self { settings: settings.clone(), client_id, will }
+        Self { settings: settings.clone(), client_id, will: Some(will) }
+    }
+
+    /// The same way for somebody who only looks whether it is open: by another name, and leaving nothing behind.
+    pub fn probe(settings: &config::Mqtt, node: &str) -> Self {
+        let client_id = settings.client_id.clone().unwrap_or_else(|| format!("watchword-{node}"));
+        Self { settings: settings.clone(), client_id: client_id + "-doctor", will: None }
     }
 
     /// What the broker is called in the log.
@@ -76,11 +82,13 @@ impl Dial {
             .clamp(Duration::from_secs(1), Duration::from_secs(u16::MAX.into()));
         options
             .set_transport(transport)
-            .set_last_will(self.will.clone())
             .set_clean_session(true)
             .set_keep_alive(keep_alive)
             .set_inflight(session::PACKET_IDS)
             .set_max_packet_size(MAX_INCOMING, MAX_OUTGOING);
+        if let Some(will) = &self.will {
+            options.set_last_will(will.clone());
+        }
         Ok(options)
     }
 

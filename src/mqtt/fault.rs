@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io;
 
 use jiff::Timestamp;
-use rumqttc::ConnectionError;
+use rumqttc::{ConnectReturnCode, ConnectionError};
 use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError, InvalidMessage};
 
@@ -62,6 +62,18 @@ impl Fault {
     /// A connection that was there is gone.
     pub fn lost(error: String) -> Self {
         Self { error, remedy: AWAY }
+    }
+}
+
+/// What to do about a broker that answers and does not want us.
+pub(super) const fn refusal(code: ConnectReturnCode) -> &'static str {
+    match code {
+        ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized => {
+            "check mqtt.username and mqtt.password_file"
+        }
+        ConnectReturnCode::BadClientId => "set another mqtt.client_id",
+        ConnectReturnCode::RefusedProtocolVersion => "the broker must speak MQTT 3.1.1",
+        ConnectReturnCode::ServiceUnavailable | ConnectReturnCode::Success => "look into the broker's log",
     }
 }
 

@@ -33,6 +33,8 @@ pub struct Stats {
     pub resident_memory: u64,
     /// Degrees Celsius, by the sensor's name; empty where there is none.
     pub temperatures: BTreeMap<String, f64>,
+    /// What slowed the machine down in the interval: `heat`, `under_voltage`, `over_current`, `frequency_limit`.
+    pub slowed_by: Vec<&'static str>,
 }
 
 /// One camera over the last `stats.interval`.

@@ -1,13 +1,13 @@
 //! The observer of the daemon: hands what was seen to MQTT. Never waits; what MQTT cannot take is counted there.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 
 use tracing::error;
 
 use super::snapshots::Snapshots;
 use super::{Observer, Report, Seen, Stage, Status, View};
+use crate::board::{Sample, SlowedBy, Tree, Watch};
 use crate::config::Config;
 use crate::event::{ActionEvent, Change};
 use crate::mqtt::{CameraStats, HomeAssistant, Publisher, Stats, TrackScores};
@@ -19,6 +19,7 @@ pub struct Publishing {
     home_assistant: HomeAssistant,
     detections: bool,
     snapshots: Option<Snapshots>,
+    board: Option<Watch>,
     /// Those that were announced, and the actions before each.
     cameras: Vec<String>,
     actions: Vec<String>,
@@ -32,7 +33,11 @@ impl Publishing {
         let home_assistant = HomeAssistant::new(publisher.clone());
         let (cameras, actions) = Default::default();
         let (detections, snapshots, before) = (false, None, None);
-        let mut this = Self { publisher, home_assistant, detections, snapshots, cameras, actions, before };
+        let board = Watch::start(Tree::default())
+            .inspect_err(|error| error!(%error, "no temperatures: the thread that reads them did not start"))
+            .ok();
+        let mut this =
+            Self { publisher, home_assistant, detections, snapshots, board, cameras, actions, before };
         this.configure(config);
         this
     }
@@ -112,13 +117,14 @@ impl Observer for Publishing {
     }
 
     fn report(&mut self, report: &Report) {
-        self.publisher.stats(&statistics(report, self.before.as_ref()));
+        let board = self.board.as_ref().map(Watch::take).unwrap_or_default();
+        self.publisher.stats(&statistics(report, self.before.as_ref(), board));
         self.before = Some(report.clone());
     }
 }
 
 /// `report` as published; rates and means are over the time since `before`.
-fn statistics(report: &Report, before: Option<&Report>) -> Stats {
+fn statistics(report: &Report, before: Option<&Report>, board: Sample) -> Stats {
     let start = before.map_or(Duration::ZERO, |b| b.uptime);
     let seconds = report.uptime.saturating_sub(start).as_secs_f64().max(1e-3);
     let milliseconds = |time: Duration| round(time.as_secs_f64() * 1e3, 3);
@@ -158,24 +164,12 @@ fn statistics(report: &Report, before: Option<&Report>) -> Stats {
         stage_ms: Stage::ALL.into_iter().map(stage).collect(),
         queue_depths: BTreeMap::from([("frames", report.waiting)]),
         resident_memory: report.resident_memory,
-        temperatures: temperatures(Path::new("/sys/class/thermal")),
+        temperatures: board.temperatures,
+        slowed_by: board.slowed_by.into_iter().map(SlowedBy::name).collect(),
     }
 }
 
 fn round(value: f64, decimals: i32) -> f64 {
     let unit = 10f64.powi(decimals);
     (value * unit).round() / unit
-}
-
-/// What the kernel's thermal zones read, in °C, by their type. A sensor that does not answer is left out.
-fn temperatures(folder: &Path) -> BTreeMap<String, f64> {
-    let Ok(zones) = std::fs::read_dir(folder) else { return BTreeMap::new() };
-    let read = |path: &Path| std::fs::read_to_string(path).ok();
-    zones
-        .flatten()
-        .filter_map(|zone| {
-            let millidegrees: f64 = read(&zone.path().join("temp"))?.trim().parse().ok()?;
-            Some((read(&zone.path().join("type"))?.trim().to_owned(), millidegrees / 1e3))
-        })
-        .collect()
 }
