@@ -3,6 +3,7 @@
 mod features;
 mod heads;
 mod init;
+mod make_synthetic;
 mod map;
 
 use clap::Subcommand;
@@ -21,6 +22,8 @@ enum Command {
     Heads(heads::Args),
     /// Write new heads: untrained ones, as training starts, or random ones
     Init(init::Args),
+    /// Make a world of features in which training can be tried without a data set
+    MakeSynthetic(make_synthetic::Args),
     /// Judge detections against annotations: frame and video mAP
     Map(map::Args),
 }
@@ -31,6 +34,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         Command::Features(args) => features::run(args),
         Command::Heads(args) => heads::run(args),
         Command::Init(args) => init::run(args),
+        Command::MakeSynthetic(args) => make_synthetic::run(args),
         Command::Map(args) => map::run(args),
     }
 }

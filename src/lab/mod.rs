@@ -8,3 +8,4 @@ pub mod features;
 pub mod link;
 pub mod map;
 pub mod split;
+pub mod synthetic;
