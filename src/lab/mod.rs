@@ -9,3 +9,4 @@ pub mod link;
 pub mod map;
 pub mod split;
 pub mod synthetic;
+pub mod tables;
