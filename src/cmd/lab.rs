@@ -1,10 +1,12 @@
 //! `watchword lab`: the science behind the heads, for workstations.
 
+mod eval;
 mod features;
 mod heads;
 mod init;
 mod make_synthetic;
 mod map;
+mod materials;
 
 use clap::Subcommand;
 
@@ -16,6 +18,8 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Judge heads on features that were kept, beside the papers' figures
+    Eval(eval::Args),
     /// Keep what the networks see in a data set, for training
     Features(features::Args),
     /// Run the heads on features in a file, and write all they make of them
@@ -31,6 +35,7 @@ enum Command {
 /// Runs the subcommand.
 pub fn run(args: Args) -> anyhow::Result<()> {
     match args.command {
+        Command::Eval(args) => eval::run(args),
         Command::Features(args) => features::run(args),
         Command::Heads(args) => heads::run(args),
         Command::Init(args) => init::run(args),

@@ -4,6 +4,7 @@
 
 pub mod annotation;
 pub mod dataset;
+pub mod eval;
 pub mod features;
 pub mod link;
 pub mod map;

@@ -93,16 +93,21 @@ pub fn keep_videos(
     truth: &mut Truth,
     found: &mut Found,
 ) -> anyhow::Result<()> {
-    let lookup = VideoNames::lenient(catalogue);
-    // Lists such as UCF101's have the label's number behind the name.
-    let first = names.iter().filter_map(|line| line.split_whitespace().next());
-    let kept: HashSet<_> = first.filter_map(|name| lookup.find(name, catalogue)).collect();
+    let kept = videos(names, catalogue);
     truth.frames.retain(|actor| kept.contains(&actor.video));
     truth.tubes.retain(|action| kept.contains(&action.video));
     found.frames.iter_mut().for_each(|actors| actors.retain(|actor| kept.contains(&actor.video)));
     found.tubes.iter_mut().for_each(|actions| actions.retain(|action| kept.contains(&action.video)));
     anyhow::ensure!(!truth.frames.is_empty(), "none of its {} videos is in the ground truth", names.len());
     Ok(())
+}
+
+/// The videos of these names, as other files may spell them; names of no video are passed over.
+pub fn videos(names: &[String], catalogue: &Catalogue) -> HashSet<Video> {
+    let lookup = VideoNames::lenient(catalogue);
+    // Lists such as UCF101's have the label's number behind the name.
+    let first = names.iter().filter_map(|line| line.split_whitespace().next());
+    first.filter_map(|name| lookup.find(name, catalogue)).collect()
 }
 
 /// Labels of detections that the ground truth does not list, and how often they came.

@@ -1,8 +1,11 @@
 //! How the scores of a row come about.
 
+use std::collections::HashMap;
+
+use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
-use crate::heads::Kind;
+use crate::heads::{Kind, Metadata};
 
 /// What scores, and how.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize, Serialize)]
@@ -18,6 +21,8 @@ pub struct Method {
     pub frame_alone: bool,
     /// Slots of the memory after the frame, instead of the recipe's.
     pub after: Option<usize>,
+    /// A label is the mean of all its phrasings, not the first alone.
+    pub phrases: bool,
     /// What is done at judging, with heads that the row may share with others.
     #[serde(flatten)]
     pub judging: Judging,
@@ -41,9 +46,7 @@ pub struct Judging {
     pub vote: Option<Vote>,
     /// The share of the frozen encoder (`fusion`) in a weighted geometric mean with the scores; 0 for none.
     pub fuse: f64,
-    /// A label is the mean of several phrasings, from a file of words.
-    pub phrases: bool,
-    /// What people do otherwise takes part in the softmax, from a file of words.
+    /// What people do otherwise takes part in the softmax.
     pub background: bool,
     /// The memory of frames to come is left empty.
     pub blind: bool,
@@ -57,6 +60,26 @@ pub enum Vote {
     Track,
     /// Up to the frame that is judged
     Past,
+}
+
+impl Method {
+    /// What heads of a file were trained as. Units that repeat are named once, as the authors repeat them.
+    pub fn of_heads(bytes: &[u8]) -> anyhow::Result<Self> {
+        let file = SafeTensors::deserialize(bytes)?;
+        let (_, header) = SafeTensors::read_metadata(bytes)?;
+        let metadata = Metadata::parse(header.metadata().as_ref().unwrap_or(&HashMap::new()))?;
+        let units = &metadata.units;
+        let period = (1..units.len()).find(|period| {
+            units.len() % period == 0 && units.iter().zip(units.iter().skip(*period)).all(|(a, b)| a == b)
+        });
+        let once = units.iter().take(period.unwrap_or(units.len())).copied().collect();
+        Ok(Self {
+            units: Some(Units(once)),
+            prompting: file.names().iter().any(|name| name.starts_with("prompt.")),
+            after: (units.contains(&Kind::Memory) && metadata.after == 0).then_some(0),
+            ..Self::default()
+        })
+    }
 }
 
 /// Units by their first letters, `POCM`.

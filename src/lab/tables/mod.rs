@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::map::Measure;
 use super::split::plain;
-pub use method::{Frozen, Judging, Method, Vote};
+pub use method::{Frozen, Judging, Method, Units, Vote};
 pub use render::{Cell, LabelCell, Line, Sheet, Spread};
 
 /// Published figures, and the rows to set beside them.
@@ -114,6 +114,15 @@ pub fn table(name: &str) -> anyhow::Result<Table> {
     let names: Vec<&str> = tables.iter().map(|table| table.name.as_str()).collect();
     let unknown = || format!("there is no table {name}; there are {}", names.join(", "));
     tables.iter().find(|table| table.name == name).cloned().with_context(unknown)
+}
+
+/// What the papers report of a method, in whichever table.
+pub fn figure(tables: &[Table], method: &Method, benchmark: &str, metric: Metric) -> Option<f64> {
+    tables.iter().find_map(|table| {
+        let column = table.metrics.iter().position(|other| *other == metric)?;
+        let row = table.rows.iter().find(|row| row.method.as_ref() == Some(method))?;
+        row.published.get(benchmark)?.get(column).copied()
+    })
 }
 
 /// What the papers call this task, by its labels and the share of them that is trained on; none for other data sets and

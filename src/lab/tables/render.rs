@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::{Metric, Table};
+use crate::lab::map::Report;
 use crate::lab::split::Split;
 
 /// A table filled in.
@@ -71,6 +72,25 @@ impl Spread {
             Some(deviation) => format!("{:.2} ± {deviation:.2} ({})", self.mean, self.runs.len()),
             None => format!("{:.2}", self.mean),
         }
+    }
+}
+
+impl Line {
+    /// Sets our numbers: for each run a report for each of the table's metrics.
+    pub fn fill(&mut self, runs: &[Vec<Option<Report>>]) {
+        for (index, cell) in self.cells.iter_mut().enumerate() {
+            let maps = runs.iter().filter_map(|run| Some(run.get(index)?.as_ref()?.map));
+            cell.ours = Spread::of(maps.collect());
+        }
+        let mut labels: Vec<(String, Vec<f64>)> = Vec::new();
+        for score in runs.iter().filter_map(|run| run.first()?.as_ref()).flat_map(|report| &report.labels) {
+            match labels.iter_mut().find(|(label, _)| *label == score.label) {
+                Some((_, runs)) => runs.push(score.ap),
+                None => labels.push((score.label.clone(), vec![score.ap])),
+            }
+        }
+        let cell = |(label, runs)| Some(LabelCell { label, ap: Spread::of(runs)? });
+        self.labels = labels.into_iter().filter_map(cell).collect();
     }
 }
 

@@ -1,0 +1,67 @@
+//! The labels to choose from, as the vocabulary that the device's own scorer reads.
+
+use std::collections::HashMap;
+
+use anyhow::{Context, ensure};
+
+use crate::clip::Embeddings;
+use crate::config::{self, Action};
+use crate::lab::dataset::Texts;
+use crate::vocabulary::{Vocabulary, Words};
+
+/// What people do otherwise, and what the text tower makes of it, a row for each phrase.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Background {
+    pub phrases: Vec<String>,
+    pub rows: Embeddings,
+}
+
+/// Of `labels`, by their places in `texts`: of each the mean of its phrasings.
+pub fn vocabulary(
+    texts: &Texts,
+    labels: &[usize],
+    background: Option<&Background>,
+) -> anyhow::Result<Vocabulary> {
+    let mut rows: HashMap<&str, &[f32]> = HashMap::new();
+    let mut actions = Vec::new();
+    for label in labels {
+        let name = texts.labels.get(*label).context("a label without text")?;
+        let sentences = texts.sentences.get(*label).context("a label without sentences")?;
+        for (index, sentence) in sentences.iter().enumerate() {
+            rows.extend(texts.phrasing(*label, index).map(|row| (sentence.trim(), row)));
+        }
+        actions.push(Action { name: name.clone(), phrases: sentences.clone(), ..Action::default() });
+    }
+    let mut settings = config::Vocabulary::default();
+    if let Some(background) = background {
+        ensure!(
+            background.rows.width() == texts.rows.width(),
+            "the background is embedded {} wide, the labels {}: give the pack that made the features",
+            background.rows.width(),
+            texts.rows.width()
+        );
+        rows.extend(background.phrases.iter().map(|phrase| phrase.trim()).zip(background.rows.rows()));
+        settings.background.clone_from(&background.phrases);
+    }
+    let words =
+        Words { actions: &actions, settings: &settings, template: "{}", space: &texts.embedding, pack: "" };
+    let embed = |sentences: &[String]| {
+        let mut found = Embeddings::new(texts.rows.width());
+        // A row that is missing is a row too few, which is refused.
+        let known = sentences.iter().filter_map(|sentence| rows.get(sentence.as_str()));
+        let _ = known.map(|row| found.push(row)).filter(|pushed| !pushed).count();
+        Ok(found)
+    };
+    Ok(Vocabulary::from_words(&words, None, embed)?)
+}
+
+/// The first phrasing of each label alone, as the papers read them.
+pub fn first_phrasing(texts: &Texts) -> Texts {
+    let mut rows = Embeddings::new(texts.rows.width());
+    for label in 0..texts.labels.len() {
+        let pushed = texts.phrasing(label, 0).is_some_and(|row| rows.push(row));
+        debug_assert!(pushed, "every label has a phrasing, and embeddings are no zeros");
+    }
+    let sentences = texts.sentences.iter().map(|sentences| sentences.iter().take(1).cloned().collect());
+    Texts { sentences: sentences.collect(), rows, ..texts.clone() }
+}
