@@ -129,7 +129,10 @@ impl Sheet {
         about.push(("splits".into(), splits.join(", ")));
         about.push((
             "published figures".into(),
-            self.benchmark.clone().unwrap_or_else(|| "none for this task".into()),
+            self.benchmark
+                .as_ref()
+                .map(|name| format!("{name}, CLIP ViT-B/16"))
+                .unwrap_or_else(|| "none for this task".into()),
         ));
         for (name, value) in &about {
             let _ = writeln!(text, "- {name}: {value}");
