@@ -138,6 +138,28 @@ fn persons_of_a_file_stand_for_those_of_the_detector() {
 }
 
 #[test]
+fn an_enlarged_person_is_seen_with_what_is_around_and_stays_where_it_is() {
+    let data = DataSet::new();
+    // As wide and as high again on every side, this box covers the picture.
+    let found = json!({"frames": [{"video": "sit/a", "frame": 2, "label": "sit", "score": 0.9, "box": [50, 30, 110, 90]}]});
+    std::fs::write(data.at("found.json"), found.to_string()).unwrap();
+    let seen = |enlarge: &str| {
+        let detections = data.at("found.json");
+        data.pictures(&["--detections", detections.to_str().unwrap(), "--enlarge", enlarge]);
+        let bytes = std::fs::read(data.at("out/sit_a.safetensors")).unwrap();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        assert_eq!(floats(&file, "person.box"), [50.0, 30.0, 110.0, 90.0]);
+        let (person, context) = (floats(&file, "person"), floats(&file, "context"));
+        let second = &context[context.len() / 2..];
+        person.iter().zip(second).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+    };
+    assert!(seen("0.0") > 1e-2);
+    assert!(seen("1.0") < 1e-4, "the person looks like the whole picture");
+    let run = output(&mut data.command(&["--enlarge", "2"]));
+    assert!(complaint(&run).contains("a share is from 0 to 1"), "{}", complaint(&run));
+}
+
+#[test]
 fn an_interrupted_run_keeps_what_is_finished() {
     let data = DataSet::new();
     let mut child = data.command(&["--threads", "1"]).stderr(Stdio::piped()).spawn().unwrap();

@@ -61,7 +61,7 @@ impl Loaded {
     pub fn networks(&self, config: &Config) -> anyhow::Result<Networks> {
         let detector = Detector::open(&self.pack, &*self.engine, self.options, config)?;
         let tower = ImageTower::open(&self.pack, &*self.engine, self.options)?;
-        Ok(Networks::new(detector, tower, self.scorer(config)?, config.scoring.crop))
+        Ok(Networks::new(detector, tower, self.scorer(config)?, &config.scoring))
     }
 
     /// Loads the heads, which must be made for the pack's encoder.

@@ -11,7 +11,7 @@ use super::assemble::Loaded;
 use crate::camera;
 use crate::clip::{Embeddings, ImageTower};
 use crate::config::{Action, Config};
-use crate::detect::Detector;
+use crate::detect::{Detection, Detector};
 use crate::frame::Rect;
 use crate::heads::{Features, Scores};
 use crate::vocabulary::{Vocabulary, sentence};
@@ -113,7 +113,9 @@ fn score(args: &ScoreArgs) -> anyhow::Result<String> {
         found.retain(|d| d.class == detector.person() && d.score >= config.detector.person_threshold);
 
         let whole = Rect::new(0.0, 0.0, picture.width as f32, picture.height as f32);
-        for rect in [whole].into_iter().chain(found.iter().map(|person| person.rect)) {
+        let enlarged =
+            |person: &Detection| person.rect.enlarged(config.scoring.enlarge).clamped(whole.x2, whole.y2);
+        for rect in [whole].into_iter().chain(found.iter().map(enlarged)) {
             tower.push(&picture, rect, config.scoring.crop);
         }
         tower.encode(&mut [(tower.len(), &mut rows)])?;

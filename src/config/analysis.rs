@@ -86,6 +86,8 @@ pub struct Scoring {
     /// While frames wait: whether what the past alone says is told at once, marked as provisional.
     pub provisional: bool,
     pub crop: Crop,
+    /// Share of a person's width and height by which the box is enlarged on every side before it is looked at.
+    pub enlarge: f32,
     /// Time constant of the smoothing along a track.
     pub smoothing: Span,
     /// Factor on the cosine before the softmax; absent: the pack's.
@@ -99,6 +101,7 @@ impl Default for Scoring {
             look_ahead: Span::from_secs_f64(0.0),
             provisional: false,
             crop: Crop::Pad,
+            enlarge: 0.0,
             smoothing: Span::from_secs_f64(1.0),
             logit_scale: None,
         }

@@ -254,11 +254,20 @@ fn values_out_of_range_are_refused_and_those_at_its_ends_are_not() {
             "smoothing = \"2 h\"",
             "logit_scale = 0",
             "crop = \"cut\"",
+            "enlarge = -0.1",
+            "enlarge = 1.5",
+            "enlarge = nan",
             "heads = \"\"",
             "look_ahead = 61",
             "heads = 3",
         ],
-        &["smoothing = 0", "heads = \"baseline\"", "heads = \"h.safetensors\"", "look_ahead = \"2s\""],
+        &[
+            "smoothing = 0",
+            "enlarge = 0.25",
+            "heads = \"baseline\"",
+            "heads = \"h.safetensors\"",
+            "look_ahead = \"2s\"",
+        ],
     );
     check(
         "events",

@@ -62,6 +62,12 @@ impl Rect {
         }
     }
 
+    /// Wider by `share` of its width on both sides, and higher by `share` of its height.
+    pub fn enlarged(&self, share: f32) -> Self {
+        let (dx, dy) = (share * self.width(), share * self.height());
+        Self { x1: self.x1 - dx, y1: self.y1 - dy, x2: self.x2 + dx, y2: self.y2 + dy }
+    }
+
     /// As fractions of a `width` × `height` frame: `[x1, y1, x2, y2]`, 0..=1 for a box inside it.
     pub fn normalised(&self, width: f32, height: f32) -> [f32; 4] {
         [self.x1 / width, self.y1 / height, self.x2 / width, self.y2 / height]

@@ -15,6 +15,7 @@ pub struct Networks {
     tower: ImageTower,
     pub(super) scorer: Scorer,
     crop: config::Crop,
+    enlarge: f32,
     pub(super) detections: Vec<Detection>,
     pub(super) crops: Crops,
     context: Embeddings,
@@ -22,16 +23,18 @@ pub struct Networks {
 
 impl Networks {
     /// Brings together what `pack` loaded.
-    pub fn new(detector: Detector, tower: ImageTower, scorer: Scorer, crop: config::Crop) -> Self {
+    pub fn new(detector: Detector, tower: ImageTower, scorer: Scorer, scoring: &config::Scoring) -> Self {
         let context = Embeddings::new(tower.width());
         let (detections, crops) = Default::default();
-        Self { detector, tower, scorer, crop, detections, crops, context }
+        let config::Scoring { crop, enlarge, .. } = *scoring;
+        Self { detector, tower, scorer, crop, enlarge, detections, crops, context }
     }
 
-    /// Goes by other thresholds and another crop from now on.
+    /// Goes by other thresholds and other crops from now on.
     pub fn reconfigure(&mut self, config: &config::Config) {
         self.detector.reconfigure(&config.detector, config.tracker.low_threshold);
         self.crop = config.scoring.crop;
+        self.enlarge = config.scoring.enlarge;
     }
 
     /// The detector's names of all classes.
@@ -52,10 +55,14 @@ impl Networks {
         out: &mut Judged,
     ) -> Result<(), ClipError> {
         let picture = &frame.picture;
-        let whole = Rect::new(0.0, 0.0, picture.width as f32, picture.height as f32);
+        let (width, height) = (picture.width as f32, picture.height as f32);
+        let whole = Rect::new(0.0, 0.0, width, height);
         times.measure(Stage::Crop, || {
             self.tower.clear();
-            for rect in self.crops.persons.iter().chain(&self.crops.objects) {
+            for rect in &self.crops.persons {
+                self.tower.push(picture, rect.enlarged(self.enlarge).clamped(width, height), self.crop);
+            }
+            for rect in &self.crops.objects {
                 self.tower.push(picture, *rect, self.crop);
             }
             self.tower.push(picture, whole, self.crop);

@@ -100,7 +100,7 @@ pub fn networks(config: &Config, method: Method) -> Networks {
         fill: 114.0,
     };
     let tower = ImageTower::new("puppet".into(), Box::new(tower), layout, WIDTH).unwrap();
-    Networks::new(detector, tower, Scorer::new(method, 10.0), config.scoring.crop)
+    Networks::new(detector, tower, Scorer::new(method, 10.0), &config.scoring)
 }
 
 pub fn vocabulary(config: &Config) -> Vocabulary {

@@ -59,6 +59,9 @@ pub struct Args {
     /// How a crop becomes the encoder's square
     #[arg(long, default_value = "pad", value_parser = parse_crop)]
     crop: Crop,
+    /// Share of a person's width and height by which the box is enlarged on every side before it is looked at
+    #[arg(long, default_value_t = 0.0, value_parser = parse_enlarge)]
+    enlarge: f32,
     /// What the text tower reads of a label, {} being its words; several are several phrasings [default: the pack's]
     #[arg(long, value_name = "SENTENCE")]
     template: Vec<String>,
@@ -72,6 +75,13 @@ pub struct Args {
 
 fn parse_crop(text: &str) -> Result<Crop, String> {
     serde_json::from_value(text.into()).map_err(|_| "pad, stretch or center".into())
+}
+
+fn parse_enlarge(text: &str) -> Result<f32, String> {
+    match text.parse() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("a share is from 0 to 1".into()),
+    }
 }
 
 /// The boxes of a video's frames.
@@ -174,6 +184,7 @@ fn open(args: &Args, pack: &Pack) -> anyhow::Result<Extractor> {
         detector: Detector::open(pack, &*engine, options, &config)?,
         tower: ImageTower::open(pack, &*engine, options)?,
         crop: args.crop,
+        enlarge: args.enlarge,
         min_score: args.min_score,
         most_objects: args.objects,
         detections: Vec::new(),
@@ -271,7 +282,7 @@ fn key(args: &Args, pack: &Pack, catalogue: &Catalogue, footage: &Footage, timel
     frames.sort_by_key(|(frame, _)| **frame);
     let length =
         std::fs::metadata(footage.path()).ok().filter(std::fs::Metadata::is_file).map(|file| file.len());
-    let settings = (args.every, args.min_score, args.objects, args.crop);
+    let settings = (args.every, args.min_score, args.objects, args.crop, args.enlarge);
     let labels: Vec<&str> = catalogue.classes().iter().map(|class| class.name.as_str()).collect();
     let own = args.detections.is_none();
     let text = format!("1 {} {settings:?} {own} {labels:?} {length:?} {frames:?}", pack.identity());

@@ -78,6 +78,10 @@ fn analysis(config: &Config, report: &mut Report) {
         report.error(&scoring.key("heads"), message);
     }
     span(report, &scoring.key("look_ahead"), config.scoring.look_ahead, 0.0..=60.0);
+    if !(0.0..=1.0).contains(&config.scoring.enlarge) {
+        let message = format!("{} is not a share from 0 to 1", config.scoring.enlarge);
+        report.error(&scoring.key("enlarge"), message);
+    }
     span(report, &scoring.key("smoothing"), config.scoring.smoothing, 0.0..=3600.0);
     if let Some(scale) = config.scoring.logit_scale
         && !(scale > 0.0 && scale <= 1000.0)

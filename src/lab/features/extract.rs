@@ -26,6 +26,8 @@ pub struct Extractor {
     pub detector: Detector,
     pub tower: ImageTower,
     pub crop: Crop,
+    /// Share of a person's width and height by which the box is enlarged on every side before it is looked at.
+    pub enlarge: f32,
     /// Persons are kept above this score.
     pub min_score: f32,
     /// Objects kept in a frame, of those that overlap a person; the best ones.
@@ -67,7 +69,7 @@ impl Extractor {
         }
         seen.persons.retain(|one| one.score > self.min_score && one.rect.area() > 0.0);
         let truth = boxes.truth.iter().map(|(rect, _)| rect.clamped(width, height));
-        let people: Vec<Rect> = truth.clone().chain(seen.persons.iter().map(|one| one.rect)).collect();
+        let people: Vec<Rect> = truth.chain(seen.persons.iter().map(|one| one.rect)).collect();
         let near = |found: &&Detection| {
             found.class != person && people.iter().any(|one| one.intersection(&found.rect).area() > 0.0)
         };
@@ -76,8 +78,8 @@ impl Extractor {
         seen.objects.extend(self.detections.iter().filter(near).take(self.most_objects));
 
         self.tower.clear();
-        let crops =
-            truth.chain(seen.persons.iter().map(|one| one.rect)).chain(seen.objects.iter().map(|o| o.rect));
+        let people = people.iter().map(|one| one.enlarged(self.enlarge).clamped(width, height));
+        let crops = people.chain(seen.objects.iter().map(|o| o.rect));
         for rect in crops.chain([Rect::new(0.0, 0.0, width, height)]) {
             self.tower.push(picture, rect, self.crop);
         }
