@@ -41,8 +41,8 @@ pub struct Task {
     /// Take persons found with a score above this
     #[arg(long, default_value_t = MIN_SCORE)]
     pub min_score: f32,
-    /// Frames in a second, by which the slots of the memory are counted
-    #[arg(long, default_value_t = 25.0, value_parser = parse_fps)]
+    /// Frame numbers in a second, for the memory: as the heads were trained; 1, as in the paper, makes every frame a slot
+    #[arg(long, default_value_t = 1.0, value_parser = parse_fps)]
     pub fps: f32,
     /// What people do otherwise, in words, to take part in the softmax
     #[arg(long, value_name = "PHRASE", num_args = 1..)]
