@@ -4,7 +4,7 @@
 //! [`clip`] → [`heads`] → [`event`] → [`mqtt`]. A module knows those before it, never those behind it;
 //! [`pipeline`] alone knows them all.
 
-// Allowed in one module, `camera::v4l2::sys`, which says why.
+// Allowed in two modules, `camera::v4l2::sys` and `engine::rknn::sys`, which say why.
 #![deny(unsafe_code)]
 
 pub mod board;

@@ -24,7 +24,7 @@ pub struct Args {
     /// `nano`, a pack folder or a .tar.zst of one
     #[arg(long, default_value = "nano")]
     pack: PathBuf,
-    /// cpu or tract
+    /// cpu, tract, rknn or auto
     #[arg(long, default_value = "cpu", value_parser = engine_kind)]
     engine: EngineKind,
     /// Threads of the engine; 0 takes every core
@@ -47,7 +47,9 @@ fn engine_kind(word: &str) -> Result<EngineKind, String> {
     match word {
         "cpu" => Ok(EngineKind::Cpu),
         "tract" => Ok(EngineKind::Tract),
-        _ => Err("there are cpu and tract".into()),
+        "rknn" => Ok(EngineKind::Rknn),
+        "auto" => Ok(EngineKind::Auto),
+        _ => Err("there are cpu, tract, rknn and auto".into()),
     }
 }
 

@@ -13,7 +13,7 @@ pub struct Pack {
     /// `nano` (embedded), the path of a pack folder or of a `.tar.zst` of one.
     pub path: PathBuf,
     pub engine: EngineKind,
-    /// Threads of the engine; 0 takes every core.
+    /// Threads of the engine, or cores of an NPU; 0 takes every one.
     pub threads: usize,
 }
 
@@ -32,6 +32,10 @@ pub enum EngineKind {
     Cpu,
     /// `tract`, the second opinion.
     Tract,
+    /// The NPU of a Rockchip chip.
+    Rknn,
+    /// The best that this machine has.
+    Auto,
 }
 
 /// `[detector]`

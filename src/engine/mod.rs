@@ -8,6 +8,7 @@ mod cpu;
 mod guard;
 mod kernels;
 mod outline;
+mod rknn;
 mod tract;
 
 use crate::config::EngineKind;
@@ -17,10 +18,15 @@ pub fn engine(kind: EngineKind) -> Box<dyn Engine> {
     match kind {
         EngineKind::Cpu => Box::new(cpu::Cpu::default()),
         EngineKind::Tract => Box::new(tract::Tract::default()),
+        EngineKind::Rknn => Box::new(rknn::Rknn::default()),
+        EngineKind::Auto => {
+            let npu = rknn::Rknn::default();
+            if npu.is_usable() { Box::new(npu) } else { Box::new(cpu::Cpu::default()) }
+        }
     }
 }
 
-/// Bytes of an ONNX model and the name to call it by in errors.
+/// Bytes of a model (ONNX, or what an NPU reads) and the name to call it by in errors.
 #[derive(Debug, Clone)]
 pub struct Model {
     /// For messages: a path, or `nano/image.int8.onnx`.
@@ -82,8 +88,13 @@ pub enum EngineError {
 
 /// A runtime for networks.
 pub trait Engine: Send + Sync {
-    /// `cpu`, `tract`, ..: the word used in the configuration.
+    /// The key of the files that it reads in a pack: `cpu`, `tract`, `rk3588`, ..
     fn name(&self) -> &'static str;
+
+    /// How the names of files end that are made for it. What a pack has not made for it runs on the processor.
+    fn reads(&self) -> &'static str {
+        "onnx"
+    }
 
     /// Which hardware path it will take, for the log at start-up (`rten 0.27, avx512-vnni, 2 threads`).
     fn describe(&self, options: Options) -> String;

@@ -93,7 +93,7 @@ pub struct Heads {
     pub file: String,
 }
 
-/// An engine's name (`cpu`, `tract`, `cuda`, `rk3588`) → the file it reads.
+/// An engine's name (`cpu`, `tract`, `rk3588`, ..) → the file it reads. Without one of its own it reads `cpu`'s.
 pub type Files = BTreeMap<String, String>;
 
 /// How pictures are resampled for the image tower.

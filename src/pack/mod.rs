@@ -20,6 +20,8 @@ pub use manifest::{
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
+use tracing::warn;
+
 use crate::engine::{Engine, EngineError, Model, ModelBytes, Options, Port, Session};
 use files::Store;
 
@@ -129,7 +131,12 @@ impl Pack {
         engine: &dyn Engine,
         options: Options,
     ) -> Result<Box<dyn Session>, PackError> {
-        let session = engine.load(&self.model(role, engine.name())?, options)?;
+        let model = self.model(role, engine.name())?;
+        if role != Role::Text && !model.name.ends_with(engine.reads()) {
+            let (pack, engine) = (self.identity(), engine.name());
+            warn!(pack, "no {role} model for {engine} in it: the processor runs it; see board/rockchip.md");
+        }
+        let session = engine.load(&model, options)?;
         self.check_shapes(role, session.inputs(), session.outputs()).map_err(|reason| PackError::Shape {
             pack: self.identity(),
             role,

@@ -2,14 +2,24 @@
 
 use std::path::{Path, PathBuf};
 
-use super::finding::Finding;
+use super::finding::{Finding, Status};
 use crate::board::{Identity, Soc, Tree};
-use crate::config::Config;
+use crate::config::{Config, EngineKind};
 
 const NPU: &str = "NPU";
 const GPU: &str = "GPU";
 
-pub fn findings(tree: &Tree, identity: &Identity, _config: Option<&Config>) -> Vec<Finding> {
+/// What is missing is a failure if the configuration wants it.
+pub fn findings(tree: &Tree, identity: &Identity, config: Option<&Config>) -> Vec<Finding> {
+    let mut findings = of_chip(tree, identity);
+    if config.is_some_and(|config| config.pack.engine == EngineKind::Rknn) {
+        let missing = |finding: &&mut Finding| finding.check == NPU && finding.status == Status::Warn;
+        findings.iter_mut().filter(missing).for_each(|finding| finding.status = Status::Fail);
+    }
+    findings
+}
+
+fn of_chip(tree: &Tree, identity: &Identity) -> Vec<Finding> {
     match identity.soc {
         Soc::Tegra => jetson(tree),
         Soc::Other | Soc::Broadcom => desktop_gpu(tree).into_iter().collect(),

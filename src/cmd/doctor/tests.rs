@@ -113,6 +113,10 @@ fn a_rockchip_board_in_trouble() {
     fs::remove_file(board.tree.path("usr/lib/librknnrt.so")).unwrap();
     assert_eq!(board.said("NPU").len(), 2);
     assert!(board.said("NPU").iter().all(|line| line.starts_with("Warn: no ")), "{:?}", board.said("NPU"));
+    let mut config = Config::default();
+    config.pack.engine = crate::config::EngineKind::Rknn;
+    let wanted = accelerator::findings(&board.tree, &Identity::read(&board.tree), Some(&config));
+    assert!(wanted.iter().all(|finding| finding.status == Status::Fail), "{wanted:?}");
     board.set("sys/bus/platform/drivers/rocket/fdab0000.npu/x", "");
     assert!(board.said("NPU")[0].contains("rocket"));
 }
