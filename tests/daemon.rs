@@ -6,6 +6,7 @@ mod common;
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -173,6 +174,59 @@ fn a_camera_that_is_not_there_does_not_stop_the_daemon() {
     std::thread::spawn(move || lines.for_each(drop));
     daemon.terminate();
     assert!(daemon.wait(Duration::from_secs(5)).expect("it stops within 5 s of SIGTERM").success());
+}
+
+/// A daemon that watches `source`, and its service manager's ear.
+fn service(folder: &Path, source: &str) -> (Running, UnixDatagram) {
+    let socket = folder.join("notify");
+    let manager = UnixDatagram::bind(&socket).unwrap();
+    manager.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let more = format!("[mqtt]\nbroker = \"embedded\"\nport = {}\n", free_port());
+    let path = config(folder, source, &more);
+    if !source.starts_with("/dev") {
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text.replace("analysis_fps = 5", "analysis_fps = 5\nloop = true")).unwrap();
+    }
+    let mut command = watchword();
+    command.arg("run").arg("--config").arg(&path).stderr(Stdio::null());
+    command.env("NOTIFY_SOCKET", &socket).env("WATCHDOG_USEC", "2000000").env_remove("WATCHDOG_PID");
+    (Running(command.spawn().unwrap()), manager)
+}
+
+/// Listens until `wanted` is heard; what was heard.
+fn hear(manager: &UnixDatagram, wanted: &str) -> Vec<String> {
+    let (mut heard, mut buffer) = (Vec::new(), [0; 512]);
+    while heard.last().is_none_or(|message| message != wanted) {
+        let length = manager.recv(&mut buffer).unwrap_or_else(|error| panic!("{error}; heard {heard:#?}"));
+        heard.push(String::from_utf8(buffer[..length].to_vec()).unwrap());
+    }
+    heard
+}
+
+#[test]
+fn a_service_is_ready_with_its_first_frame_and_gives_signs_of_life() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut daemon, manager) = service(folder.path(), &clip().display().to_string());
+    let heard = hear(&manager, "READY=1");
+    assert_eq!(heard[0], "STATUS=0 of 1 cameras online, gate opening");
+    assert!(heard.contains(&"STATUS=1 of 1 cameras online".into()), "{heard:#?}");
+    for _ in 0..3 {
+        hear(&manager, "WATCHDOG=1");
+    }
+    daemon.terminate();
+    hear(&manager, "STOPPING=1");
+    assert!(daemon.wait(Duration::from_secs(5)).expect("it stops within 5 s of SIGTERM").success());
+}
+
+#[test]
+fn a_service_whose_camera_is_not_there_is_ready_and_lives() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_daemon, manager) = service(folder.path(), "/dev/video-that-is-not-there");
+    let heard = hear(&manager, "READY=1");
+    assert!(heard.contains(&"STATUS=0 of 1 cameras online, gate lost".into()), "{heard:#?}");
+    for _ in 0..3 {
+        hear(&manager, "WATCHDOG=1");
+    }
 }
 
 #[test]

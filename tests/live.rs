@@ -4,7 +4,7 @@
 mod puppets;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -12,12 +12,13 @@ use puppets::{heads, networks, vocabulary};
 use watchword::camera::{CameraError, Source, SourceInfo, Stop};
 use watchword::clock::{Clock, SystemClock};
 use watchword::config::{self, Config, Span};
+use watchword::engine::{EngineError, Input, Port, Session, Tensor};
 use watchword::event::{ActionEvent, Change, Reason};
 use watchword::frame::{Frame, PixelFormat};
 use watchword::heads::Method;
 use watchword::pipeline::{
-    Control, ControlError, Delivery, Feed, Gate, Observer, Pipeline, PipelineError, Report, Seen, Status,
-    Update, View,
+    Control, ControlError, Delivery, Feed, Gate, Networks, Observer, Pipeline, PipelineError, Report, Seen,
+    Status, Update, View,
 };
 use watchword::vocabulary::Vocabulary;
 
@@ -32,6 +33,8 @@ struct Log {
     /// Frames by camera.
     frames: HashMap<String, usize>,
     vocabulary: String,
+    /// Signs that the analysis goes on.
+    progress: usize,
 }
 
 struct Watching(Arc<Mutex<Log>>);
@@ -58,6 +61,10 @@ impl Observer for Watching {
     fn status(&mut self, _: &str, _: Status) {}
 
     fn report(&mut self, _: &Report) {}
+
+    fn progress(&mut self) {
+        self.0.lock().unwrap().progress += 1;
+    }
 }
 
 /// By camera: how often it was opened, and whether it is open.
@@ -106,13 +113,22 @@ struct Running {
 
 impl Running {
     fn start(config: Config, method: fn() -> Method) -> Self {
+        let networks = networks(&config, method());
+        Self::start_with(config, networks, feed)
+    }
+
+    fn start_with(
+        config: Config,
+        networks: Networks,
+        feed: impl Fn(&config::Camera, &Stop, &Devices) -> Feed,
+    ) -> Self {
         let (control, requests) = Control::new();
         let (log, stop, devices) = <(Arc<Mutex<Log>>, Stop, Devices)>::default();
         let words = vocabulary(&config);
         words.id().clone_into(&mut log.lock().unwrap().vocabulary);
         let feeds = config.cameras.iter().map(|camera| feed(camera, &stop, &devices)).collect();
         let pipeline = Pipeline {
-            networks: networks(&config, method()),
+            networks,
             vocabulary: Arc::new(words),
             feeds,
             clock: Arc::new(SystemClock),
@@ -228,7 +244,6 @@ fn begun(log: &Log, camera: &str) -> usize {
 fn new_words_are_swapped_in_and_only_what_was_taken_out_ends() {
     let mut running = Running::start(config(&["gate", "yard"]), || Method::Fusion);
     running.until("all goes on", |log| begun(log, "gate") == 15 && begun(log, "yard") == 15);
-    let before = running.events();
     let old = running.log.lock().unwrap().vocabulary.clone();
 
     let mut changed = running.config.clone();
@@ -247,7 +262,9 @@ fn new_words_are_swapped_in_and_only_what_was_taken_out_ends() {
     let new = vocabulary(&running.config).id().to_owned();
     assert_ne!(new, old);
     let events = running.finish();
-    let (after, last) = (&events[before.len() + ends.len()..], events.last().unwrap());
+    let (first, last) =
+        (events.iter().position(|(_, told_under)| *told_under == new), events.last().unwrap());
+    let after = &events[first.unwrap()..];
     assert!(after.iter().all(|(event, told_under)| event.action != "falling" && *told_under == new));
     assert!(after.iter().all(|(event, _)| event.change != Change::Begin), "the others live on");
     assert_eq!((last.0.reason, last.1.as_str()), (Some(Reason::Shutdown), new.as_str()));
@@ -330,5 +347,92 @@ fn a_picture_is_of_the_camera_asked_for() {
     let picture = running.control.picture("yard", PATIENCE).unwrap();
     assert_eq!((picture.width, picture.height), (640, 480));
     assert_eq!(running.control.picture("roof", PATIENCE).unwrap_err(), ControlError::NoCamera("roof".into()));
+    running.finish();
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Mood {
+    Works,
+    Fails,
+    Hangs,
+}
+
+/// A detector that works, fails or hangs, and how often it was asked.
+struct Moody {
+    inner: Box<dyn Session>,
+    mood: Arc<(Mutex<(Mood, usize)>, Condvar)>,
+}
+
+impl Session for Moody {
+    fn inputs(&self) -> &[Port] {
+        self.inner.inputs()
+    }
+
+    fn outputs(&self) -> &[Port] {
+        self.inner.outputs()
+    }
+
+    fn run(&mut self, inputs: &[Input<'_>], outputs: &mut Vec<Tensor>) -> Result<(), EngineError> {
+        let (mood, changed) = &*self.mood;
+        let mut state = mood.lock().unwrap();
+        state.1 += 1;
+        changed.notify_all();
+        let state = changed.wait_while(state, |state| state.0 == Mood::Hangs).unwrap();
+        match state.0 {
+            Mood::Fails => Err(EngineError::Run { model: "moody".into(), reason: "it failed".into() }),
+            _ => self.inner.run(inputs, outputs),
+        }
+    }
+}
+
+#[test]
+fn there_is_progress_while_frames_are_analysed_and_none_while_all_fail_or_one_hangs() {
+    let config = config(&["gate"]);
+    let mood = Arc::new((Mutex::new((Mood::Works, 0)), Condvar::new()));
+    let moody = Moody { inner: puppets::detector(), mood: Arc::clone(&mood) };
+    let networks = puppets::networks_with(Box::new(moody), &config, Method::Fusion);
+    let running = Running::start_with(config, networks, feed);
+    let progress = || running.log.lock().unwrap().progress;
+    // Returns when it was asked so many times in the new mood.
+    let is_now = |new: Mood, times: usize| {
+        let (mood, changed) = &*mood;
+        let mut state = mood.lock().unwrap();
+        *state = (new, 0);
+        changed.notify_all();
+        let (_state, late) =
+            changed.wait_timeout_while(state, PATIENCE, |(_, asked)| *asked < times).unwrap();
+        assert!(!late.timed_out(), "nobody asks the detector");
+    };
+    running.watch("gate");
+    let before = progress();
+    running.watch("gate");
+    assert!(progress() > before);
+
+    is_now(Mood::Fails, 2);
+    let before = progress();
+    is_now(Mood::Fails, 20);
+    assert_eq!(progress(), before, "every frame fails");
+
+    is_now(Mood::Works, 2);
+    running.until("it goes on", |log| log.progress > before);
+    is_now(Mood::Hangs, 1);
+    let before = progress();
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(progress(), before, "a frame hangs");
+    is_now(Mood::Works, 1);
+    running.finish();
+}
+
+#[test]
+fn to_wait_for_a_camera_that_is_away_is_progress() {
+    let config = config(&["gate"]);
+    let networks = networks(&config, Method::Fusion);
+    let lost = |camera: &config::Camera, stop: &Stop, devices: &Devices| {
+        let gone = || Err(CameraError::Stalled { name: "puppet".into(), after: Duration::from_secs(5) });
+        Feed { open: Box::new(gone), ..feed(camera, stop, devices) }
+    };
+    let running = Running::start_with(config, networks, lost);
+    running.until("it waits", |log| log.progress > 5);
+    assert!(running.log.lock().unwrap().frames.is_empty());
     running.finish();
 }

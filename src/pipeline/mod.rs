@@ -76,6 +76,9 @@ pub trait Observer {
     fn reconfigured(&mut self, _config: &Config, _vocabulary: &Vocabulary) {}
     /// Called each `stats.interval`, and once at the end.
     fn report(&mut self, report: &Report);
+    /// Called after each frame, and while none comes at least every 100 ms; not while frames come and every one fails.
+    /// Who hears nothing for long knows that the analysis is stuck.
+    fn progress(&mut self) {}
 }
 
 /// The whole machine, ready to run.

@@ -33,6 +33,8 @@ pub(super) struct Running<'a> {
     leaving: Vec<Capturing>,
     mailbox: Arc<Mailbox>,
     reporter: Reporter,
+    /// The latest frame could not be analysed.
+    failing: bool,
 }
 
 impl<'a> Running<'a> {
@@ -47,7 +49,20 @@ impl<'a> Running<'a> {
     ) -> Self {
         let reporter = Reporter::new(clock.monotonic(), config.stats.interval.into());
         let (cameras, leaving, mailbox) = (Vec::new(), Vec::new(), Arc::new(Mailbox::new(0)));
-        Self { config, networks, vocabulary, clock, explain, observer, cameras, leaving, mailbox, reporter }
+        let failing = false;
+        Self {
+            config,
+            networks,
+            vocabulary,
+            clock,
+            explain,
+            observer,
+            cameras,
+            leaving,
+            mailbox,
+            reporter,
+            failing,
+        }
     }
 
     /// Adds a camera.
@@ -83,6 +98,9 @@ impl<'a> Running<'a> {
             self.tell_status();
             if self.reporter.is_due(self.clock.monotonic()) {
                 self.report();
+            }
+            if !self.failing {
+                self.observer.progress();
             }
         }
         Ok(())
@@ -137,6 +155,7 @@ impl<'a> Running<'a> {
         }
         match camera.view.analyse(frame, captured, &mut self.networks, &self.vocabulary) {
             Ok(()) => {
+                self.failing = false;
                 camera.analysed += 1;
                 let (camera, view) = (camera.name.as_str(), &camera.view);
                 let (networks, vocabulary) = (&self.networks, &*self.vocabulary);
@@ -148,6 +167,7 @@ impl<'a> Running<'a> {
                 return Err(PipelineError::Analysis { camera, frame, source: Box::new(source) });
             }
             Err(source) => {
+                self.failing = true;
                 camera.failed += 1;
                 if camera.failed.is_power_of_two() {
                     error!(camera = camera.name, %source, failed = camera.failed, "frame not analysed");

@@ -71,17 +71,24 @@ pub fn walkers() -> impl FnMut(&mut [f32]) + Send {
     }
 }
 
-pub fn networks(config: &Config, method: Method) -> Networks {
-    let detector = Puppet {
+/// A detector that sees [`walkers`].
+pub fn detector() -> Box<dyn Session> {
+    Box::new(Puppet {
         inputs: vec![port("images", &[Some(1), Some(3), Some(SIDE), Some(SIDE)])],
         outputs: vec![port("output", &[Some(1), Some(CELLS), Some(85)])],
         columns: 85,
         rows: |_| CELLS,
         fill: walkers(),
-    };
+    })
+}
+
+pub fn networks(config: &Config, method: Method) -> Networks {
+    networks_with(detector(), config, method)
+}
+
+pub fn networks_with(detector: Box<dyn Session>, config: &Config, method: Method) -> Networks {
     let spec = Spec::new("puppet", Kind::Yolox, SIDE, SIDE);
-    let detector =
-        Detector::new(Box::new(detector), spec, &config.detector, config.tracker.low_threshold).unwrap();
+    let detector = Detector::new(detector, spec, &config.detector, config.tracker.low_threshold).unwrap();
 
     let tower = Puppet {
         inputs: vec![port("pixel_values", &[None, Some(3), Some(224), Some(224)])],

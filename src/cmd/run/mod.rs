@@ -1,6 +1,8 @@
 //! `watchword run`: the daemon.
 
 mod feeds;
+mod notify;
+mod service;
 mod supervisor;
 mod watch;
 
@@ -13,6 +15,8 @@ use anyhow::Context;
 use tracing::{info, warn};
 
 use self::feeds::Feeds;
+use self::notify::Notify;
+use self::service::Service;
 use self::supervisor::Supervisor;
 use self::watch::{ModelFiles, Watch};
 use super::assemble::Loaded;
@@ -54,7 +58,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     };
     let origin = models.origin(&config, &vocabulary);
     let (publisher, mqtt) = Mqtt::start(&with_spool(&config.mqtt), origin, Arc::clone(&clock))?;
-    let mut publishing = Publishing::new(publisher.clone(), &config);
+    let publishing = Publishing::new(publisher.clone(), &config);
+    let mut service = Service::new(publishing, Notify::from_environment(), Arc::clone(&clock), &config);
 
     let (control, requests) = Control::new();
     let mut feeds = Feeds::new(Arc::clone(&clock), stop.clone());
@@ -88,7 +93,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let stopped = stop.clone();
     thread::Builder::new().name("supervisor".into()).spawn(move || supervisor.run(&stopped))?;
 
-    let result = pipeline.run(&mut publishing, &stop).context("the pipeline stopped");
+    let result = pipeline.run(&mut service, &stop).context("the pipeline stopped");
+    service.stopping();
     let spool = publisher.counters().spool;
     let left = mqtt.shutdown(DRAIN);
     match spool {
