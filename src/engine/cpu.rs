@@ -39,7 +39,8 @@ impl Engine for Cpu {
     }
 
     fn describe(&self, options: Options) -> String {
-        format!("rten 0.27, {}, {} threads", kernels::instructions(), options.threads.max(1))
+        let (products, instructions) = (kernels::products(), kernels::instructions());
+        format!("rten 0.27, {products} ({instructions}), {} threads", options.threads.max(1))
     }
 
     fn load(&self, model: &Model, options: Options) -> Result<Box<dyn Session>, EngineError> {
