@@ -3,21 +3,35 @@
 //! Knows tensors and model bytes; has never heard of pictures, people or words. A model's input layout is known
 //! to this module and to [`crate::pack`] alone.
 
+#[cfg(any(test, not(feature = "tract")))]
+mod absent;
 mod conv_integer;
 mod cpu;
 mod guard;
 mod kernels;
 mod outline;
 mod rknn;
+#[cfg(feature = "tract")]
 mod tract;
 
 use crate::config::EngineKind;
 
-/// The runtime that the configuration names. Sessions loaded by one engine share its threads.
+/// The processor's runtimes in this program.
+pub const KINDS: &[EngineKind] = &[
+    EngineKind::Cpu,
+    #[cfg(feature = "tract")]
+    EngineKind::Tract,
+];
+
+/// The runtime that the configuration names; one that is not in this program loads nothing. Sessions loaded by one engine
+/// share its threads.
 pub fn engine(kind: EngineKind) -> Box<dyn Engine> {
     match kind {
         EngineKind::Cpu => Box::new(cpu::Cpu::default()),
+        #[cfg(feature = "tract")]
         EngineKind::Tract => Box::new(tract::Tract::default()),
+        #[cfg(not(feature = "tract"))]
+        EngineKind::Tract => Box::new(absent::Absent("tract")),
         EngineKind::Rknn => Box::new(rknn::Rknn::default()),
         EngineKind::Auto => {
             let npu = rknn::Rknn::default();
@@ -96,7 +110,7 @@ pub trait Engine: Send + Sync {
         "onnx"
     }
 
-    /// Which hardware path it will take, for the log at start-up (`rten 0.27, avx512-vnni, 2 threads`).
+    /// Which hardware path it will take, for the log at start-up and for `bench`: its kernels, by name.
     fn describe(&self, options: Options) -> String;
 
     /// Parses and prepares a model.

@@ -6,8 +6,7 @@ use tempfile::TempDir;
 
 use super::architecture::{Clip, Precision, Recipe, Tower};
 use super::*;
-use crate::config::EngineKind;
-use crate::engine::engine;
+use crate::engine::{KINDS, engine};
 
 const FILES: [(&str, &[u8]); 4] = [
     ("image.onnx", b"an image tower"),
@@ -207,7 +206,7 @@ fn a_model_of_another_pack_is_refused_by_its_shapes() {
     let files: [(&str, &[u8]); 4] =
         [("image.onnx", &image), ("text.onnx", &text), ("tokenizer.json", b"{}"), ("detector.onnx", &image)];
     let options = Options { threads: 1 };
-    for kind in [EngineKind::Cpu, EngineKind::Tract] {
+    for &kind in KINDS {
         let engine = engine(kind);
         let load = |from, to, role| {
             let folder = pack_of(&files, from, to);
@@ -361,7 +360,7 @@ mod carried {
         for (file, result) in pack.verify() {
             result.unwrap_or_else(|error| panic!("{file}: {error}"));
         }
-        for kind in [EngineKind::Cpu, EngineKind::Tract] {
+        for &kind in KINDS {
             for role in [Role::Image, Role::Text, Role::Detector] {
                 pack.load(role, &*engine(kind), Options { threads: 1 }).unwrap();
             }
@@ -382,7 +381,7 @@ mod carried {
             let pack = Pack::open(&out).unwrap();
             assert_eq!(pack.manifest(), &written);
             assert!(pack.verify().all(|(_, result)| result.is_ok()));
-            for kind in [EngineKind::Cpu, EngineKind::Tract] {
+            for &kind in KINDS {
                 for role in [Role::Image, Role::Text, Role::Detector] {
                     pack.load(role, &*engine(kind), Options { threads: 1 }).unwrap();
                 }

@@ -5,8 +5,7 @@ use serde::Deserialize;
 
 use super::*;
 use crate::clip::dot;
-use crate::config::EngineKind;
-use crate::engine::{EngineError, Port, engine};
+use crate::engine::{EngineError, KINDS, Port, engine};
 
 /// One run's inputs, by name.
 type Run = Vec<(String, Vec<i64>)>;
@@ -237,7 +236,7 @@ fn minilm_embeds_as_onnxruntime_does() {
     let pack = Pack::open(&models().join("nano")).unwrap();
     let cases = golden(include_str!("../fixtures/minilm.json"));
     let texts: Vec<_> = cases.iter().map(|case| case.text.clone()).collect();
-    for kind in [EngineKind::Cpu, EngineKind::Tract] {
+    for &kind in KINDS {
         let engine = engine(kind);
         let mut tower = TextTower::open(&pack, &*engine, Options { threads: 1 }).unwrap();
         let rows = tower.embed(&texts).unwrap();

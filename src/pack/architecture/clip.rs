@@ -4,8 +4,7 @@
 //! the transpose; MatMul reads `[in, out]`, so here **every `*.weight` of a linear layer is stored transposed**, and
 //! no engine has to. All else is stored as there.
 
-use tract_onnx::pb::tensor_proto::DataType;
-
+use super::messages::DataType;
 use super::onnx::{Attribute, Graph, Size};
 use super::{Recipe, Tower};
 

@@ -5,14 +5,8 @@ use std::io::{self, Write};
 
 use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
-use tract_onnx::pb::attribute_proto::AttributeType;
-use tract_onnx::pb::tensor_proto::DataType;
-use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
-use tract_onnx::pb::{
-    ModelProto, OperatorSetIdProto, TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
-};
 
-use super::messages;
+use super::messages::{self, AttributeType, DataType};
 use super::random::{Random, quantise_columns};
 use super::{Precision, Recipe};
 
@@ -44,8 +38,8 @@ pub struct Graph {
     precision: Precision,
     seed: u64,
     nodes: Vec<messages::Node>,
-    inputs: Vec<ValueInfoProto>,
-    outputs: Vec<ValueInfoProto>,
+    inputs: Vec<messages::Value>,
+    outputs: Vec<messages::Value>,
     initializers: Vec<messages::Tensor>,
     quantised: HashSet<String>,
     parameters: usize,
@@ -293,11 +287,10 @@ impl Graph {
     /// Writes the model. The outer two messages are encoded by hand, so that of the tensors, which can be hundreds of
     /// megabytes, one at a time is in memory twice.
     pub fn write(self, to: &mut impl Write) -> io::Result<()> {
-        let model = ModelProto {
+        let model = messages::Model {
             ir_version: IR_VERSION,
-            opset_import: vec![OperatorSetIdProto { version: OPSET, ..OperatorSetIdProto::default() }],
-            producer_name: env!("CARGO_PKG_NAME").into(),
-            ..ModelProto::default()
+            producer: env!("CARGO_PKG_NAME").into(),
+            operators: vec![messages::OperatorSet { version: OPSET }],
         };
         let graph = messages::Graph {
             name: "clip".into(),
@@ -366,24 +359,12 @@ fn attribute(name: &str, value: &Attribute) -> messages::Attribute {
     }
 }
 
-fn value_info(name: &str, element: DataType, shape: &[Size]) -> ValueInfoProto {
-    let dim = shape.iter().map(|size| Dimension {
-        value: Some(match size {
-            Size::Fixed(size) => dimension::Value::DimValue(*size as i64),
-            Size::Named(name) => dimension::Value::DimParam((*name).into()),
-        }),
-        ..Dimension::default()
+fn value_info(name: &str, element: DataType, shape: &[Size]) -> messages::Value {
+    let dimensions = shape.iter().map(|size| match size {
+        Size::Fixed(size) => messages::Dimension { size: Some(*size as i64), name: None },
+        Size::Named(name) => messages::Dimension { size: None, name: Some((*name).into()) },
     });
-    let tensor = type_proto::Tensor {
-        elem_type: element.into(),
-        shape: Some(TensorShapeProto { dim: dim.collect() }),
-    };
-    ValueInfoProto {
-        name: name.into(),
-        r#type: Some(TypeProto {
-            value: Some(type_proto::Value::TensorType(tensor)),
-            ..TypeProto::default()
-        }),
-        ..ValueInfoProto::default()
-    }
+    let shape = Some(messages::Shape { dimensions: dimensions.collect() });
+    let tensor = Some(messages::TensorType { element: element.into(), shape });
+    messages::Value { name: name.into(), kind: Some(messages::Type { tensor }) }
 }
