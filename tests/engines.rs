@@ -1,6 +1,12 @@
-//! One set of tests, run on every engine; and the engines against each other.
+//! One suite, run on every engine that this machine has; and every engine against the first.
 //!
-//! Models: small random CLIP towers (f32 and int8), the nano pack's own, and `../shared/data/models` if it is there.
+//! Cases: operators as detectors and towers use them (tests/models/ops), small random CLIP towers (f32 and int8), the nano
+//! pack's own networks, and `../shared/data/models` if it is there. How near an engine must come, and what it need not
+//! do, stands in [`RUNTIMES`] and nowhere else.
+//!
+//! An engine that does not read ONNX is given the nano pack as `board/rockchip/convert.py` writes it, on its own board:
+//!
+//!     WATCHWORD_CONVERTED=nano-rk3588 cargo test --release --test engines
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -12,7 +18,77 @@ use watchword::engine::{
 };
 use watchword::pack::architecture::{Clip, Graph, Precision, Recipe, Tower};
 
-const ENGINES: [EngineKind; 2] = [EngineKind::Cpu, EngineKind::Tract];
+/// An engine in the suite.
+struct Runtime {
+    kind: EngineKind,
+    /// Greatest difference of an operator's or an exact network's values from what they should be.
+    difference: f32,
+    /// Lowest cosine of a network with int8 or fp16 in it, whose roundings may fall to either side.
+    cosine: f64,
+    /// Cases that it need not pass, and why.
+    exceptions: &'static [(&'static str, &'static str)],
+}
+
+/// The first is what the others are compared with.
+const RUNTIMES: [Runtime; 3] = [
+    Runtime { kind: EngineKind::Cpu, difference: 1e-3, cosine: 0.998, exceptions: &[] },
+    Runtime { kind: EngineKind::Tract, difference: 1e-3, cosine: 0.998, exceptions: &[] },
+    // Everything is fp16 there.
+    Runtime { kind: EngineKind::Rknn, difference: 2e-2, cosine: 0.99, exceptions: &[] },
+];
+
+impl Runtime {
+    /// Those that this machine has; the others are named.
+    fn here() -> impl Iterator<Item = &'static Self> {
+        RUNTIMES.iter().filter(|runtime| {
+            let engine = engine(runtime.kind);
+            engine.missing().is_none_or(|why| {
+                println!("skipped: {:?}: {why}", runtime.kind);
+                false
+            })
+        })
+    }
+
+    /// Those of them that read ONNX.
+    fn of_onnx() -> impl Iterator<Item = EngineKind> {
+        Self::here().map(|runtime| runtime.kind).filter(|kind| engine(*kind).reads() == "onnx")
+    }
+
+    /// The case for this engine; `None`, with a message, if it is excepted or there is no such file.
+    fn load(&self, case: &Case) -> Option<Box<dyn Session>> {
+        if let Some((_, why)) = self.exceptions.iter().find(|(name, _)| *name == case.name) {
+            println!("excepted: {} on {:?}: {why}", case.name, self.kind);
+            return None;
+        }
+        let engine = engine(self.kind);
+        if engine.reads() == "onnx" {
+            return Some(load(self.kind, &case.path, ONE).unwrap());
+        }
+        // image.int8.onnx → image.fp16.rk3588.rknn
+        let network = case.name.strip_prefix("models/nano/").and_then(|file| file.split('.').next());
+        let converted = std::env::var_os("WATCHWORD_CONVERTED").zip(network).and_then(|(folder, network)| {
+            let ending = format!(".{}.{}", engine.name(), engine.reads());
+            let mut files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+            files.find(|path| {
+                let name = path.file_name().unwrap().to_string_lossy().into_owned();
+                name.starts_with(network) && name.ends_with(&ending)
+            })
+        });
+        if converted.is_none() {
+            println!("skipped: {} on {:?}: not in WATCHWORD_CONVERTED", case.name, self.kind);
+        }
+        converted.map(|path| load(self.kind, &path, ONE).unwrap())
+    }
+
+    /// Exact values to the difference that is allowed; roughly computed ones by direction.
+    fn assert_agree(&self, what: &str, exact: bool, a: &[f32], b: &[f32]) {
+        let exact = exact && engine(self.kind).reads() == "onnx";
+        assert_agree(&format!("{what} on {:?}", self.kind), exact, self.difference, self.cosine, a, b);
+    }
+}
+
+/// Lowest cosine of an engine with itself, where int8 is rounded.
+const ROUNDED: f64 = 0.998;
 const ONE: Options = Options { threads: 1 };
 
 /// Every part of CLIP, small enough for a debug build.
@@ -149,8 +225,7 @@ fn cosine(a: &[f32], b: &[f32]) -> f64 {
     dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
 }
 
-/// Exact models to `tolerance`; int8 models by direction, as their roundings may fall to either side.
-fn assert_agree(what: &str, exact: bool, tolerance: f32, a: &[f32], b: &[f32]) {
+fn assert_agree(what: &str, exact: bool, tolerance: f32, lowest: f64, a: &[f32], b: &[f32]) {
     assert_eq!(a.len(), b.len(), "{what}");
     if exact {
         let difference = a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
@@ -159,7 +234,7 @@ fn assert_agree(what: &str, exact: bool, tolerance: f32, a: &[f32], b: &[f32]) {
     } else {
         let cosine = cosine(a, b);
         println!("{what}: cosine {cosine:.6}");
-        assert!(cosine >= 0.998, "{what}: {cosine}");
+        assert!(cosine >= lowest, "{what}: {cosine}");
     }
 }
 
@@ -171,21 +246,59 @@ fn contrast(output: &Tensor) -> Vec<f32> {
 }
 
 #[test]
+fn operators_give_what_onnxruntime_gives() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models/ops");
+    let expected: serde_json::Value =
+        serde_json::from_slice(&fs::read(folder.join("expected.json")).unwrap()).unwrap();
+    let shape = |tensor: &serde_json::Value| -> Vec<usize> {
+        tensor["shape"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap() as usize).collect()
+    };
+    for (name, wanted) in expected.as_object().unwrap() {
+        let case = Case { name: name.clone(), path: folder.join(format!("{name}.onnx")), exact: true };
+        for runtime in Runtime::here() {
+            let Some(mut session) = runtime.load(&case) else { continue };
+            let mut outputs = Vec::new();
+            let (data, x) = (floats(&wanted["x"]["data"]), shape(&wanted["x"]));
+            session.run(&[Input::F32 { shape: &x, data: &data }], &mut outputs).unwrap();
+            assert_eq!(outputs[0].shape, shape(&wanted["y"]), "{name} on {:?}", runtime.kind);
+            runtime.assert_agree(name, true, &outputs[0].data, &floats(&wanted["y"]["data"]));
+        }
+    }
+}
+
+fn floats(value: &serde_json::Value) -> Vec<f32> {
+    value.as_array().unwrap().iter().map(|x| x.as_f64().unwrap() as f32).collect()
+}
+
+#[test]
 fn the_engines_agree() {
     let folder = TempDir::new().unwrap();
     for case in cases(&folder) {
-        let [mut cpu, mut tract] = ENGINES.map(|kind| load(kind, &case.path, ONE).unwrap());
-        assert_eq!(cpu.inputs(), tract.inputs(), "{}", case.name);
-        let fed = feed(&*cpu, 2);
-        let (a, b) = (run(&mut *cpu, &fed), run(&mut *tract, &fed));
-        assert_eq!(a.len(), b.len());
-        for ((a, b), (of_cpu, of_tract)) in a.iter().zip(&b).zip(cpu.outputs().iter().zip(tract.outputs())) {
-            assert_eq!(of_cpu.name, of_tract.name);
-            assert_eq!(a.shape, b.shape);
-            assert_agree(&format!("{} {}", case.name, of_cpu.name), case.exact, 1e-3, &a.data, &b.data);
-            if a.shape[0] == 2 {
-                let what = format!("{} {}, between rows", case.name, of_cpu.name);
-                assert_agree(&what, case.exact, 1e-3, &contrast(a), &contrast(b));
+        let mut first = RUNTIMES[0].load(&case).unwrap();
+        for runtime in Runtime::here().skip(1) {
+            let Some(mut other) = runtime.load(&case) else { continue };
+            let shapes = |session: &dyn Session| -> Vec<Port> { session.inputs().to_vec() };
+            if engine(runtime.kind).reads() == "onnx" {
+                assert_eq!(shapes(&*first), shapes(&*other), "{} on {:?}", case.name, runtime.kind);
+            }
+            let fed = feed(&*first, 2);
+            let (a, b) = (run(&mut *first, &fed), run(&mut *other, &fed));
+            assert_eq!(a.len(), b.len());
+            for ((a, b), (of_first, of_other)) in
+                a.iter().zip(&b).zip(first.outputs().iter().zip(other.outputs()))
+            {
+                assert_eq!(of_first.name, of_other.name);
+                assert_eq!(a.shape, b.shape);
+                runtime.assert_agree(
+                    &format!("{} {}", case.name, of_first.name),
+                    case.exact,
+                    &a.data,
+                    &b.data,
+                );
+                if a.shape[0] == 2 {
+                    let what = format!("{} {}, between rows", case.name, of_first.name);
+                    runtime.assert_agree(&what, case.exact, &contrast(a), &contrast(b));
+                }
             }
         }
     }
@@ -195,7 +308,7 @@ fn the_engines_agree() {
 fn a_batch_is_its_pictures() {
     let folder = TempDir::new().unwrap();
     for case in cases(&folder) {
-        for kind in ENGINES {
+        for kind in Runtime::of_onnx() {
             let mut session = load(kind, &case.path, ONE).unwrap();
             if session.inputs()[0].shape[0].is_some() {
                 continue;
@@ -210,7 +323,7 @@ fn a_batch_is_its_pictures() {
                     let part = &together[0].data[index * length..(index + 1) * length];
                     let what = format!("{} on {kind:?}, {index} of {batch}", case.name);
                     // A dynamically quantised model takes one range from the whole batch, so rows may differ a little.
-                    assert_agree(&what, case.exact, 1e-4, part, &alone[0].data);
+                    assert_agree(&what, case.exact, 1e-4, ROUNDED, part, &alone[0].data);
                 }
             }
         }
@@ -221,13 +334,20 @@ fn a_batch_is_its_pictures() {
 fn threads_change_nothing() {
     let folder = TempDir::new().unwrap();
     for case in cases(&folder) {
-        for kind in ENGINES {
+        for kind in Runtime::of_onnx() {
             let [one, two] = [1, 2].map(|threads| {
                 let mut session = load(kind, &case.path, Options { threads }).unwrap();
                 let fed = feed(&*session, 2);
                 run(&mut *session, &fed)
             });
-            assert_agree(&format!("{} on {kind:?}", case.name), case.exact, 1e-4, &one[0].data, &two[0].data);
+            assert_agree(
+                &format!("{} on {kind:?}", case.name),
+                case.exact,
+                1e-4,
+                ROUNDED,
+                &one[0].data,
+                &two[0].data,
+            );
         }
     }
 }
@@ -236,7 +356,7 @@ fn threads_change_nothing() {
 fn int8_follows_f32() {
     let folder = TempDir::new().unwrap();
     cases(&folder);
-    for kind in ENGINES {
+    for kind in Runtime::of_onnx() {
         for tower in ["image", "text"] {
             let [exact, rounded] = ["f32", "int8"].map(|word| {
                 let mut session =
@@ -244,7 +364,7 @@ fn int8_follows_f32() {
                 let fed = feed(&*session, 2);
                 run(&mut *session, &fed).remove(0)
             });
-            assert_agree(&format!("{tower} on {kind:?}"), false, 0.0, &exact.data, &rounded.data);
+            assert_agree(&format!("{tower} on {kind:?}"), false, 0.0, ROUNDED, &exact.data, &rounded.data);
             let cosine = cosine(&contrast(&exact), &contrast(&rounded));
             println!("{tower} on {kind:?}, between rows: cosine {cosine:.5}");
             assert!(cosine >= 0.98, "{tower} on {kind:?}: {cosine}");
@@ -258,11 +378,8 @@ fn models_quantised_by_onnxruntime_give_what_it_gives() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models");
     let expected: serde_json::Value =
         serde_json::from_slice(&fs::read(folder.join("expected.json")).unwrap()).unwrap();
-    let floats = |value: &serde_json::Value| -> Vec<f32> {
-        value.as_array().unwrap().iter().map(|x| x.as_f64().unwrap() as f32).collect()
-    };
     let x = floats(&expected["x"]);
-    for kind in ENGINES {
+    for kind in Runtime::of_onnx() {
         for name in ["dynamic", "pairs"] {
             let bytes: &'static [u8] = fs::read(folder.join(format!("{name}.onnx"))).unwrap().leak();
             let model = Model { name: name.into(), bytes: ModelBytes::Static(bytes) };
@@ -274,6 +391,7 @@ fn models_quantised_by_onnxruntime_give_what_it_gives() {
                 &format!("{name} on {kind:?}"),
                 false,
                 0.0,
+                ROUNDED,
                 &outputs[0].data,
                 &floats(&expected[name]["y"]),
             );
@@ -288,7 +406,7 @@ fn models_quantised_by_onnxruntime_give_what_it_gives() {
 fn outputs_keep_their_memory() {
     let folder = TempDir::new().unwrap();
     cases(&folder);
-    for kind in ENGINES {
+    for kind in Runtime::of_onnx() {
         let mut session = load(kind, &folder.path().join("image.f32.onnx"), ONE).unwrap();
         let mut outputs = Vec::new();
         let mut pointers = Vec::new();
@@ -323,7 +441,7 @@ fn bad_files_are_errors_that_name_them() {
     for length in [1, 2, 10, 100, good.len() / 4, good.len() / 2, good.len() - 1] {
         bad.push(put(&format!("cut.{length}.onnx"), &good[..length]));
     }
-    for kind in ENGINES {
+    for kind in Runtime::of_onnx() {
         for path in &bad {
             let error =
                 load(kind, path, ONE).err().unwrap_or_else(|| panic!("{kind:?} loads {}", path.display()));
@@ -343,7 +461,7 @@ fn damaged_files_do_not_take_the_process_along() {
     let path = folder.path().join("tiny.onnx");
     write(Recipe { clip, precision: Precision::Int8, seed: 1 }.image_tower(), &path);
     let good = fs::read(&path).unwrap();
-    for kind in ENGINES {
+    for kind in Runtime::of_onnx() {
         let mut refused = 0;
         for round in 0..140_usize {
             let mut bytes = good.clone();
@@ -370,7 +488,7 @@ fn damaged_files_do_not_take_the_process_along() {
 fn bad_inputs_are_errors_and_the_session_lives_on() {
     let folder = TempDir::new().unwrap();
     cases(&folder);
-    for kind in ENGINES {
+    for kind in Runtime::of_onnx() {
         let mut session = load(kind, &folder.path().join("text.f32.onnx"), ONE).unwrap();
         let good = Input::I64 { shape: &[1, 3], data: &[1, 5, 99] };
         let (mut before, mut after) = (Vec::new(), Vec::new());

@@ -35,7 +35,7 @@ pub fn engine(kind: EngineKind) -> Box<dyn Engine> {
         EngineKind::Rknn => Box::new(rknn::Rknn::default()),
         EngineKind::Auto => {
             let npu = rknn::Rknn::default();
-            if npu.is_usable() { Box::new(npu) } else { Box::new(cpu::Cpu::default()) }
+            if npu.missing().is_none() { Box::new(npu) } else { Box::new(cpu::Cpu::default()) }
         }
     }
 }
@@ -112,6 +112,11 @@ pub trait Engine: Send + Sync {
 
     /// Which hardware path it will take, for the log at start-up and for `bench`: its kernels, by name.
     fn describe(&self, options: Options) -> String;
+
+    /// Why it cannot run anything on this machine, and what to do about it; `None` if it can.
+    fn missing(&self) -> Option<&str> {
+        None
+    }
 
     /// Parses and prepares a model.
     fn load(&self, model: &Model, options: Options) -> Result<Box<dyn Session>, EngineError>;

@@ -66,11 +66,6 @@ impl Rknn {
         Self { runtime, soc, cpu: Cpu::default() }
     }
 
-    /// Whether there is an NPU and a runtime for it.
-    pub fn is_usable(&self) -> bool {
-        self.runtime.is_ok()
-    }
-
     fn open(&self, model: &Model, options: Options) -> Result<RknnSession, String> {
         let runtime = self.runtime.as_ref().map_err(Clone::clone)?;
         let mut bytes = match &model.bytes {
@@ -96,6 +91,10 @@ impl Engine for Rknn {
 
     fn reads(&self) -> &'static str {
         "rknn"
+    }
+
+    fn missing(&self) -> Option<&str> {
+        self.runtime.as_ref().err().map(String::as_str)
     }
 
     fn describe(&self, options: Options) -> String {

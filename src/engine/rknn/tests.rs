@@ -245,7 +245,7 @@ fn everything_that_was_made_is_destroyed() {
 #[test]
 fn without_a_runtime_or_an_npu_it_says_what_to_do() {
     let engine = Rknn::with("librknnrt-that-is-not-there.so".as_ref(), Soc::Rk3588);
-    assert!(!engine.is_usable());
+    assert!(engine.missing().is_some());
     let model = Model { name: "x.rknn".into(), bytes: ModelBytes::Static(b"RKNN") };
     let error = engine.load(&model, Options { threads: 1 }).err().unwrap().to_string();
     assert!(error.contains("librknnrt-that-is-not-there.so") && error.contains("pack.engine"), "{error}");
