@@ -36,6 +36,12 @@ pub struct Args {
     /// Frames to measure, after a few to warm up
     #[arg(long, default_value_t = 50)]
     frames: u32,
+    /// Encode as the daemon does: only who is new, has moved, looks different or was encoded long ago
+    #[arg(long)]
+    scheduled: bool,
+    /// With --scheduled: what a frame may spend on it, milliseconds
+    #[arg(long, value_name = "MS", requires = "scheduled")]
+    budget: Option<f64>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -60,6 +66,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     config.pack.engine = args.engine;
     config.pack.threads = args.threads;
     config.detector.max_persons = config.detector.max_persons.max(args.persons);
+    config.refresh.exact = !args.scheduled;
     config.mqtt.broker = BrokerKind::Embedded;
     config.mqtt.detections = true;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -75,11 +82,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
     let camera = config.cameras.first().cloned().context("the demo's configuration has no camera")?;
     let mut view = View::new(&camera, &config, &networks);
+    view.allow(args.budget.map(|ms| Duration::try_from_secs_f64(ms / 1e3)).transpose().context("--budget")?);
     let clip = || avi_bytes("the demo's clip", super::demo::CLIP, false, Arc::clone(&clock), Stop::new());
     let mut source = clip()?;
     let mut frame = Frame::default();
     let (mut decode, mut hand_over, mut stages) = (Duration::ZERO, Duration::ZERO, StageTimes::default());
-    let mut measured = 0;
+    let (mut measured, mut warm) = (0, view.crops());
     while measured < args.frames {
         let start = Instant::now();
         if !source.read(&mut frame)? {
@@ -98,6 +106,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             hand_over += start.elapsed();
             stages.add(view.times());
             measured += 1;
+        } else {
+            warm = view.crops();
         }
     }
     let resident = resident_memory();
@@ -122,6 +132,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         frame_ms: ms(total),
         frames_per_second: f64::from(frames) / total.as_secs_f64(),
         outside_networks_ms: ms(stages.outside_networks()),
+        crops_per_frame: (view.crops().encoded - warm.encoded) as f64 / f64::from(frames),
+        oldest_crop_ms: view.crops().oldest.as_secs_f64() * 1e3,
         tower_alone_ms: alone.as_secs_f64() * 1e3,
         resident_memory_mb: resident as f64 / 1e6,
     };
@@ -178,7 +190,11 @@ struct Measured {
     frames_per_second: f64,
     /// Everything that is not a network, without decoding.
     outside_networks_ms: f64,
-    /// The image tower alone on the same batch, nothing around it.
+    /// What the image tower encoded.
+    crops_per_frame: f64,
+    /// How long ago that was seen by which the last frame was judged, at most.
+    oldest_crop_ms: f64,
+    /// The image tower alone on everybody and the whole frame at once, nothing around it.
     tower_alone_ms: f64,
     resident_memory_mb: f64,
 }
@@ -191,7 +207,11 @@ impl Measured {
         }
         println!("{:>10} {:9.3} ms, {:.1} frames a second", "frame", self.frame_ms, self.frames_per_second);
         println!("everything but networks and decoding: {:.3} ms", self.outside_networks_ms);
-        println!("the image tower alone on that batch: {:.3} ms", self.tower_alone_ms);
+        println!(
+            "{:.2} crops encoded a frame; the oldest embedding in the last is {:.0} ms old",
+            self.crops_per_frame, self.oldest_crop_ms
+        );
+        println!("the image tower alone on everybody and the whole: {:.3} ms", self.tower_alone_ms);
         println!("resident memory: {:.0} MB", self.resident_memory_mb);
     }
 }

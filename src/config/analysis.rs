@@ -112,6 +112,28 @@ impl Default for Scoring {
     }
 }
 
+/// `[refresh]`: what of a frame is encoded anew.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Refresh {
+    /// Everything at every frame, as the paper does.
+    pub exact: bool,
+    /// What was encoded so long ago is encoded again.
+    pub age: Span,
+    /// What overlaps its box as it was encoded less than this (intersection over union) has moved.
+    pub moved: f32,
+    /// What differs by more than this, in brightness from 0 to 255, has changed.
+    pub changed: f32,
+    /// What a live frame may cost; absent: what `analysis_fps` leaves.
+    pub budget: Option<Span>,
+}
+
+impl Default for Refresh {
+    fn default() -> Self {
+        Self { exact: false, age: Span::from_secs_f64(1.0), moved: 0.8, changed: 8.0, budget: None }
+    }
+}
+
 /// What turns features into scores.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]

@@ -44,6 +44,7 @@ impl Changes {
             detector,
             tracker,
             scoring,
+            refresh,
             events,
             mqtt,
             homeassistant,
@@ -93,6 +94,7 @@ impl Changes {
         if (&old.mqtt.spool, old.mqtt.queue) != (&mqtt.spool, mqtt.queue) {
             changes.restart.push("mqtt.spool");
         }
+        changes.rules |= old.refresh != *refresh;
         changes.rules |= told(&old.mqtt) != told(mqtt);
         changes
     }

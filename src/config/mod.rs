@@ -31,7 +31,7 @@ mod validate;
 mod tests;
 
 pub use action::{Action, Vocabulary};
-pub use analysis::{Crop, Detector, EngineKind, Events, Heads, Pack, Scoring, Tracker};
+pub use analysis::{Crop, Detector, EngineKind, Events, Heads, Pack, Refresh, Scoring, Tracker};
 pub use camera::{Camera, ControlValue, DeviceFormat, Mask, Zone};
 pub use changes::Changes;
 pub use delivery::{BrokerKind, Mqtt, Node, Spool, Stats};
@@ -64,6 +64,7 @@ pub struct Config {
     pub detector: Detector,
     pub tracker: Tracker,
     pub scoring: Scoring,
+    pub refresh: Refresh,
     pub events: Events,
     pub mqtt: Mqtt,
     pub homeassistant: HomeAssistant,

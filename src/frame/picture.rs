@@ -112,6 +112,17 @@ impl Picture {
         (self.format, self.width, self.height) = (format, width, height);
     }
 
+    /// Brightness of a pixel, 0..=255: luma, or green where there is none. Beyond the picture 0.
+    pub fn brightness(&self, x: usize, y: usize) -> u8 {
+        let (step, green) = match self.format {
+            PixelFormat::Rgb24 | PixelFormat::Bgr24 => (3, 1),
+            _ => (1, 0),
+        };
+        let [plane, ..] = self.planes;
+        let byte = self.data.get(plane.offset + y * plane.stride + x * step + green);
+        byte.copied().unwrap_or_default()
+    }
+
     /// Whether every row of every plane lies inside the data.
     pub fn check(&self) -> Result<(), PictureError> {
         let (width, height, format) = (self.width, self.height, self.format);

@@ -59,6 +59,12 @@ pub struct CameraStats {
     pub last_error: Option<String>,
     /// In the latest analysed frame.
     pub persons: usize,
+    /// Crops since the start that the image tower encoded.
+    pub crops_encoded: u64,
+    /// Crops since the start that looked as when they were encoded last, or had to wait for their turn.
+    pub crops_kept: u64,
+    /// Milliseconds: how long ago that was seen by which the latest frame was judged, at most.
+    pub oldest_crop_ms: f64,
 }
 
 #[derive(Serialize)]

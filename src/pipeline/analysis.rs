@@ -6,16 +6,18 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::crops;
 use super::judged::Judged;
 use super::meter::{Stage, StageTimes};
 use super::networks::Networks;
+use super::refresh::{Counts, Refresh, Who};
 use crate::clip::ClipError;
 use crate::clock::FrameTime;
 use crate::config::{self, Config};
 use crate::detect::{DetectError, Detection};
 use crate::event::{ActionEvent, Occurrences, Reason};
-use crate::frame::Frame;
-use crate::heads::{Explanation, Memory, Reach};
+use crate::frame::{Frame, Rect};
+use crate::heads::{Explanation, Memory, Reach, Wanted};
 use crate::track::{Track, Tracker};
 use crate::vocabulary::Vocabulary;
 
@@ -38,6 +40,9 @@ pub struct View {
     /// Told at once of what has to wait for its future.
     provisional: Option<Occurrences>,
     memory: Option<Memory>,
+    refresh: Refresh,
+    /// What the image tower may take of a frame's time; `None`: what it takes.
+    budget: Option<Duration>,
     /// How long a frame waits for what comes after it.
     look_ahead: Duration,
     explain: bool,
@@ -60,6 +65,8 @@ impl View {
             occurrences: Occurrences::new(camera, config),
             provisional: None,
             memory: None,
+            refresh: Refresh::new(config.refresh),
+            budget: None,
             look_ahead: Duration::ZERO,
             explain: false,
             waiting: VecDeque::new(),
@@ -83,6 +90,7 @@ impl View {
         });
         self.look_ahead = reach.map_or(Duration::ZERO, |reach| reach.span(reach.after as f64));
         self.memory = reach.map(Memory::new);
+        self.refresh.clear();
         let provisional = config.scoring.provisional && self.look_ahead > Duration::ZERO;
         self.provisional = provisional.then(|| Occurrences::new(camera, config));
     }
@@ -98,6 +106,7 @@ impl View {
         self.events.iter_mut().for_each(|event| event.provisional = true);
         self.occurrences.reconfigure(camera, config, time, &mut self.events);
         self.zones.clone_from(&camera.zones);
+        self.refresh.reconfigure(config.refresh);
     }
 
     /// Lets go of what only the networks in use, or the way they look ahead, can continue: waiting frames are judged
@@ -116,6 +125,12 @@ impl View {
             provisional.close(time, reason, &mut self.events);
         }
         self.events.iter_mut().skip(decided).for_each(|event| event.provisional = true);
+    }
+
+    /// Has the image tower take no longer than `budget` of a frame from now on, as far as it is a matter of how many
+    /// crops it looks at; `None`: as long as it takes.
+    pub fn allow(&mut self, budget: Option<Duration>) {
+        self.budget = budget;
     }
 
     /// Has every frame explained from now on; see [`Judged::explanation`].
@@ -179,12 +194,17 @@ impl View {
         current.explanation = self.explain.then(Explanation::default);
         let remember = self.memory.as_ref().is_some_and(|memory| memory.wants(now));
         if current.tracks.iter().any(|track| track.visible) || remember {
-            networks.crops.choose(networks.scorer.wants(), &current.tracks, &self.objects);
-            current.near.extend_from_slice(&networks.crops.near);
-            if let Err(error) = networks.encode(frame, times, &mut current) {
+            let refresh = &mut self.refresh;
+            // Of a tower that was never measured, one crop says what it costs.
+            refresh.allow(self.budget.map(|budget| networks.crops_in(budget).unwrap_or(1)));
+            let (wants, enlarge) = (networks.scorer.wants(), networks.enlarge);
+            times.measure(Stage::Crop, || name(refresh, frame, wants, enlarge, &mut current));
+            if let Err(error) = networks.encode(frame, refresh.due(), times) {
                 self.spare.push(current);
                 return Err(error.into());
             }
+            refresh.store(&networks.fresh, now);
+            current.take(wants, networks.fresh.width(), refresh);
         }
         times.measure(Stage::Heads, || {
             if let Some(memory) = self.memory.as_mut().filter(|_| !current.context.is_empty()) {
@@ -267,10 +287,33 @@ impl View {
         &self.events
     }
 
+    /// What was encoded and what was kept.
+    pub fn crops(&self) -> Counts {
+        self.refresh.counts()
+    }
+
     /// Where the latest frame's time went.
     pub fn times(&self) -> &StageTimes {
         &self.times
     }
+}
+
+/// Names to `refresh` what the scorer wants to see of a frame: persons, the objects that touch them, the whole.
+/// Persons' boxes are `enlarge` times as wide and high.
+fn name(refresh: &mut Refresh, frame: &Frame, wants: Wanted, enlarge: f32, current: &mut Judged) {
+    let (picture, now) = (&frame.picture, frame.time.monotonic);
+    let (width, height) = (picture.width as f32, picture.height as f32);
+    crops::near(wants.objects, &current.tracks, &current.objects, &mut current.near);
+    refresh.begin(now);
+    for track in current.tracks.iter().filter(|track| wants.persons && track.visible) {
+        let rect = track.rect.enlarged(enlarge).clamped(width, height);
+        refresh.add(Who::Person(track.id), rect, picture, now);
+    }
+    for object in current.near.iter().filter_map(|index| current.objects.get(*index)) {
+        refresh.add(Who::Object(object.class), object.rect, picture, now);
+    }
+    let whole = Rect::new(0.0, 0.0, width, height);
+    refresh.add(Who::Context, whole, picture, now);
 }
 
 /// Takes a scored frame into account; appends what it changes.

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use super::refresh::Refresh;
 use crate::clip::Embeddings;
 use crate::clock::FrameTime;
 use crate::detect::Detection;
-use crate::heads::{Explanation, Features, Memory, Scorer, Scores};
+use crate::heads::{Explanation, Features, Memory, Scorer, Scores, Wanted};
 use crate::track::Track;
 use crate::vocabulary::Vocabulary;
 
@@ -50,6 +51,26 @@ impl Judged {
             memory: &recalled,
         };
         scorer.score(&features, vocabulary, &mut self.scores, self.explanation.as_mut());
+    }
+
+    /// Takes over what is known of everything that was named for this frame. Who has not had a turn yet is left to a
+    /// later frame: a person is not told of as visible, an object was not looked at.
+    pub(super) fn take(&mut self, wants: Wanted, width: usize, known: &Refresh) {
+        self.person_features.reset(width);
+        self.object_features.reset(width);
+        let mut embeddings = known.embeddings();
+        let mut push = |rows: &mut Embeddings| {
+            let row = embeddings.next().flatten();
+            row.is_some_and(|(row, _)| rows.push(row))
+        };
+        if wants.persons {
+            let visible = self.tracks.iter_mut().filter(|track| track.visible);
+            visible.for_each(|track| track.visible = push(&mut self.person_features));
+        }
+        self.near.retain(|_| push(&mut self.object_features));
+        if let Some((context, _)) = embeddings.next().flatten() {
+            self.context.extend_from_slice(context);
+        }
     }
 
     pub(super) fn clear(&mut self) {

@@ -1,7 +1,7 @@
 //! The loaded networks and the scoring between them, for every camera.
 
-use super::crops::Crops;
-use super::judged::Judged;
+use std::time::Duration;
+
 use super::meter::{Stage, StageTimes};
 use crate::clip::{ClipError, Embeddings, ImageTower};
 use crate::config;
@@ -15,19 +15,20 @@ pub struct Networks {
     tower: ImageTower,
     pub(super) scorer: Scorer,
     crop: config::Crop,
-    enlarge: f32,
+    pub(super) enlarge: f32,
     pub(super) detections: Vec<Detection>,
-    pub(super) crops: Crops,
-    context: Embeddings,
+    /// What was encoded last.
+    pub(super) fresh: Embeddings,
+    /// Of a crop in the image tower, as measured lately; `None` before the first.
+    cost: Option<Duration>,
 }
 
 impl Networks {
     /// Brings together what `pack` loaded.
     pub fn new(detector: Detector, tower: ImageTower, scorer: Scorer, scoring: &config::Scoring) -> Self {
-        let context = Embeddings::new(tower.width());
-        let (detections, crops) = Default::default();
+        let fresh = Embeddings::new(tower.width());
         let config::Scoring { crop, enlarge, .. } = *scoring;
-        Self { detector, tower, scorer, crop, enlarge, detections, crops, context }
+        Self { detector, tower, scorer, crop, enlarge, detections: Vec::new(), fresh, cost: None }
     }
 
     /// Goes by other thresholds and other crops from now on.
@@ -47,35 +48,29 @@ impl Networks {
         self.scorer.reach()
     }
 
-    /// Encodes the chosen crops and the whole frame into `out`.
+    /// How many crops the image tower encodes in `time`, as far as that is known.
+    pub(super) fn crops_in(&self, time: Duration) -> Option<usize> {
+        let cost = self.cost.filter(|cost| !cost.is_zero())?;
+        Some(time.div_duration_f64(cost) as usize)
+    }
+
+    /// Encodes the parts `rects` of `frame`, in pixels, into a row each of `fresh`.
     pub(super) fn encode(
         &mut self,
         frame: &Frame,
+        rects: impl ExactSizeIterator<Item = Rect>,
         times: &mut StageTimes,
-        out: &mut Judged,
     ) -> Result<(), ClipError> {
-        let picture = &frame.picture;
-        let (width, height) = (picture.width as f32, picture.height as f32);
-        let whole = Rect::new(0.0, 0.0, width, height);
+        let count = rects.len();
         times.measure(Stage::Crop, || {
             self.tower.clear();
-            for rect in &self.crops.persons {
-                self.tower.push(picture, rect.enlarged(self.enlarge).clamped(width, height), self.crop);
-            }
-            for rect in &self.crops.objects {
-                self.tower.push(picture, *rect, self.crop);
-            }
-            self.tower.push(picture, whole, self.crop);
+            rects.for_each(|rect| self.tower.push(&frame.picture, rect, self.crop));
         });
-        times.measure(Stage::Encode, || {
-            self.tower.encode(&mut [
-                (self.crops.persons.len(), &mut out.person_features),
-                (self.crops.objects.len(), &mut out.object_features),
-                (1, &mut self.context),
-            ])
-        })?;
-        out.context.clear();
-        out.context.extend_from_slice(self.context.row(0).unwrap_or_default());
+        let before = times.of(Stage::Encode);
+        times.measure(Stage::Encode, || self.tower.encode(&mut [(count, &mut self.fresh)]))?;
+        if let Some(cost) = (times.of(Stage::Encode) - before).checked_div(count as u32) {
+            self.cost = Some(self.cost.map_or(cost, |known| (known * 3 + cost) / 4));
+        }
         Ok(())
     }
 }

@@ -151,6 +151,9 @@ fn statistics(report: &Report, before: Option<&Report>, board: Sample) -> Stats 
             reopened: camera.reopened,
             last_error: camera.last_error.clone(),
             persons: camera.persons,
+            crops_encoded: camera.crops.encoded,
+            crops_kept: camera.crops.kept,
+            oldest_crop_ms: milliseconds(camera.crops.oldest),
         };
         (camera.name.clone(), stats)
     });

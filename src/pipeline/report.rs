@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::camera::Camera;
 use super::mailbox::Mailbox;
 use super::meter::{StageTimes, Window, resident_memory};
+use super::refresh::Counts;
 use super::status::Status;
 use crate::clock::FrameTime;
 
@@ -51,6 +52,7 @@ pub struct CameraReport {
     pub last_error: Option<String>,
     /// Visible in the latest frame.
     pub persons: usize,
+    pub crops: Counts,
 }
 
 /// Collects what a [`Report`] says.
@@ -111,6 +113,7 @@ impl Reporter {
                 reopened: camera.counts.reopened.load(Ordering::Relaxed),
                 last_error: camera.counts.condition.last_error(),
                 persons: camera.view.visible().count(),
+                crops: camera.view.crops(),
             })
             .collect();
         Report {

@@ -9,7 +9,7 @@ use super::camera::{Camera, Capturing};
 use super::control::{Request, Requests, Retired, Update};
 use super::mailbox::{Arrival, Delivery, Mailbox};
 use super::report::{Report, Reporter};
-use super::{Feed, Networks, Observer, PipelineError, Seen};
+use super::{Feed, Networks, Observer, PipelineError, Seen, Stage, Status};
 use crate::camera::Stop;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -142,7 +142,9 @@ impl<'a> Running<'a> {
     }
 
     fn analyse(&mut self, index: usize, frame: &Frame) -> Result<(), PipelineError> {
+        let budget = self.budget(index);
         let Some(camera) = self.cameras.get_mut(index) else { return Ok(()) };
+        camera.view.allow(budget);
         let started = self.clock.monotonic();
         // A recording's frames were not captured now; their latency counts from when we took them up.
         let captured = match camera.delivery {
@@ -175,6 +177,21 @@ impl<'a> Running<'a> {
             }
         }
         Ok(())
+    }
+
+    /// What the image tower may take of the next frame's time, so that none comes late; `None` for a recording, which
+    /// waits for us, and where nobody says how many frames there are to be.
+    fn budget(&self, index: usize) -> Option<Duration> {
+        let camera = self.cameras.get(index).filter(|camera| camera.delivery != Delivery::Every)?;
+        if let Some(budget) = self.config.refresh.budget {
+            return Some(budget.into());
+        }
+        let online = self.cameras.iter().filter(|camera| camera.status == Status::Online);
+        let rate = |camera: &Camera| self.config.camera(&camera.name)?.analysis_fps;
+        let rates: f64 = online.map(rate).sum::<Option<f64>>()?;
+        let interval = Duration::try_from_secs_f64(0.9 / rates).ok()?; // some time is lost between frames
+        let times = camera.view.times();
+        Some(interval.saturating_sub(times.total() - times.of(Stage::Encode)))
     }
 
     fn lost(&mut self, index: usize, reason: Reason, ended: bool) {

@@ -91,6 +91,17 @@ fn analysis(config: &Config, report: &mut Report) {
         report.error(&scoring.key("logit_scale"), message);
     }
 
+    let refresh = section("refresh");
+    span(report, &refresh.key("age"), config.refresh.age, 0.0..=60.0);
+    fraction(report, &refresh.key("moved"), config.refresh.moved);
+    if !(0.0..=255.0).contains(&config.refresh.changed) {
+        let message = format!("{} is out of range; give a number from 0 to 255", config.refresh.changed);
+        report.error(&refresh.key("changed"), message);
+    }
+    if let Some(budget) = config.refresh.budget {
+        span(report, &refresh.key("budget"), budget, 0.001..=60.0);
+    }
+
     let events = section("events");
     if !(0.0..1.0).contains(&config.events.hysteresis) {
         let message =

@@ -1,0 +1,95 @@
+//! How a part of a picture looks, in so few numbers that it can be compared at every frame.
+
+use crate::frame::{Picture, Rect};
+
+/// Cells across and down.
+const CELLS: usize = 8;
+/// Samples of a cell across and down: enough that the camera's noise averages out.
+const SAMPLES: usize = 4;
+
+/// Mean brightness of the cells of a grid, 0..=255.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Look([u8; CELLS * CELLS]);
+
+impl Default for Look {
+    fn default() -> Self {
+        Self([0; CELLS * CELLS])
+    }
+}
+
+impl Look {
+    /// Of what is inside `rect`, pixels of `picture`; what sticks out looks like the edge.
+    pub fn of(picture: &Picture, rect: Rect) -> Self {
+        let mut look = Self::default();
+        let steps = (CELLS * SAMPLES) as f32;
+        let (across, down) = (rect.width() / steps, rect.height() / steps);
+        let at = |start: f32, step: f32, n: usize, end: usize| {
+            let place = start + step * (n as f32 + 0.5);
+            (place.max(0.0) as usize).min(end.saturating_sub(1))
+        };
+        for (cell, mean) in look.0.iter_mut().enumerate() {
+            let (column, row) = (cell % CELLS * SAMPLES, cell / CELLS * SAMPLES);
+            let mut sum = 0;
+            for sample in 0..SAMPLES * SAMPLES {
+                let x = at(rect.x1, across, column + sample % SAMPLES, picture.width);
+                let y = at(rect.y1, down, row + sample / SAMPLES, picture.height);
+                sum += u32::from(picture.brightness(x, y));
+            }
+            *mean = (sum / (SAMPLES * SAMPLES) as u32) as u8; // a mean of bytes is a byte
+        }
+        look
+    }
+
+    /// Root mean square of the cells' differences: a moved arm counts for more than a little noise everywhere.
+    pub fn difference(&self, other: &Self) -> f32 {
+        let squares = self.0.iter().zip(&other.0).map(|(a, b)| u32::from(a.abs_diff(*b)).pow(2));
+        (squares.sum::<u32>() as f32 / self.0.len() as f32).sqrt()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::PixelFormat;
+
+    /// Grey, with a white square of 20 pixels at (x, 30).
+    fn picture(format: PixelFormat, x: usize) -> Picture {
+        let mut picture = Picture::new(format, 100, 80);
+        picture.data.fill(100);
+        let plane = picture.planes[0];
+        let bytes = if format == PixelFormat::Rgb24 { 3 } else { 1 };
+        for y in 30..50 {
+            let row = plane.offset + y * plane.stride;
+            picture.data[row + x * bytes..row + (x + 20) * bytes].fill(255);
+        }
+        picture
+    }
+
+    #[test]
+    fn what_moves_looks_different_in_every_format() {
+        let all = Rect::new(0.0, 0.0, 100.0, 80.0);
+        for format in [PixelFormat::Rgb24, PixelFormat::Grey, PixelFormat::Nv12, PixelFormat::I422] {
+            let look = |x, rect| Look::of(&picture(format, x), rect);
+            assert_eq!(look(10, all).difference(&look(10, all)), 0.0);
+            assert!(look(10, all).difference(&look(60, all)) > 30.0, "{format:?}");
+            let aside = Rect::new(50.0, 0.0, 100.0, 20.0);
+            assert_eq!(look(10, aside).difference(&look(20, aside)), 0.0, "{format:?}");
+        }
+    }
+
+    #[test]
+    fn noise_is_little_and_boxes_may_stick_out_or_be_empty() {
+        let mut noisy = picture(PixelFormat::Grey, 10);
+        noisy
+            .data
+            .iter_mut()
+            .enumerate()
+            .for_each(|(n, byte)| *byte = byte.saturating_add((n * 7 % 13) as u8));
+        let all = Rect::new(0.0, 0.0, 100.0, 80.0);
+        let difference = Look::of(&noisy, all).difference(&Look::of(&picture(PixelFormat::Grey, 10), all));
+        assert!(difference < 8.0, "{difference}");
+        let beyond = Look::of(&noisy, Rect::new(-50.0, -1e9, 1e9, 500.0));
+        assert_eq!(beyond.difference(&beyond), 0.0);
+        assert_eq!(Look::of(&noisy, Rect::default()), Look([noisy.data[0]; CELLS * CELLS]));
+    }
+}

@@ -1,0 +1,154 @@
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::frame::PixelFormat;
+
+const STEP: Duration = Duration::from_millis(200);
+const EVERYTHING: Rect = Rect::new(0.0, 0.0, 100.0, 100.0);
+
+fn settings() -> config::Refresh {
+    config::Refresh { age: config::Span::from_secs_f64(1.0), ..config::Refresh::default() }
+}
+
+fn grey() -> Picture {
+    let mut picture = Picture::new(PixelFormat::Grey, 100, 100);
+    picture.data.fill(90);
+    picture
+}
+
+fn person(x: f32) -> Rect {
+    Rect::new(x, 20.0, x + 20.0, 80.0)
+}
+
+/// A camera whose encoder gives for each crop its left edge and the time.
+struct Scene {
+    refresh: Refresh,
+    picture: Picture,
+    frame: u32,
+}
+
+impl Scene {
+    fn new(settings: config::Refresh) -> Self {
+        Self { refresh: Refresh::new(settings), picture: grey(), frame: 0 }
+    }
+
+    /// The next frame: what was encoded by its left edge, and what is known of everything.
+    fn show(&mut self, parts: &[(Who, Rect)]) -> (Vec<f32>, Vec<Option<f32>>) {
+        self.frame += 1;
+        let now = STEP * self.frame;
+        self.refresh.begin(now);
+        parts.iter().for_each(|(who, rect)| self.refresh.add(*who, *rect, &self.picture, now));
+        let due: Vec<_> = self.refresh.due().map(|rect| rect.x1).collect();
+        let mut rows = Embeddings::new(2);
+        due.iter().for_each(|x| assert!(rows.push(&[*x, self.frame as f32])));
+        self.refresh.store(&rows, now);
+        (due, self.refresh.embeddings().map(|known| known.map(|(row, _)| row[0])).collect())
+    }
+}
+
+#[test]
+fn what_stays_is_kept_and_what_moves_changes_or_ages_is_encoded() {
+    let mut scene = Scene::new(settings());
+    let (one, two) = ((Who::Person(1), person(10.0)), (Who::Person(2), person(60.0)));
+    let context = (Who::Context, EVERYTHING);
+    assert_eq!(scene.show(&[one, two, context]).0, [10.0, 60.0, 0.0], "nothing is known yet");
+    let (due, known) = scene.show(&[two, one, context]);
+    assert_eq!((due, known), (vec![], vec![Some(60.0), Some(10.0), Some(0.0)]), "in the order named");
+
+    let moved = (Who::Person(1), person(14.0));
+    assert_eq!(scene.show(&[moved, two, context]).0, [14.0]);
+    for row in 40..60 {
+        scene.picture.data[row * 100 + 60..row * 100 + 80].fill(200);
+    }
+    let (due, known) = scene.show(&[moved, two, context]);
+    assert_eq!(
+        (due, known),
+        (vec![60.0, 0.0], vec![Some(14.0), Some(60.0), Some(0.0)]),
+        "it looks different"
+    );
+    assert_eq!(scene.show(&[moved, two, context]).0, [0.0; 0]);
+    for _ in 0..2 {
+        assert_eq!(scene.show(&[moved, two, context]).0, [0.0; 0]);
+    }
+    assert_eq!(scene.show(&[moved, two, context]).0, [14.0], "a second has gone by for the first");
+    let counts = scene.refresh.counts();
+    assert_eq!((counts.encoded, counts.kept, counts.oldest), (7, 17, Duration::from_millis(800)));
+}
+
+#[test]
+fn objects_are_known_by_where_they_are_and_each_is_one() {
+    let mut scene = Scene::new(settings());
+    let object = |class, x: f32| (Who::Object(class), Rect::new(x, 0.0, x + 10.0, 10.0));
+    assert_eq!(scene.show(&[object(3, 1.0), object(3, 2.0)]).0, [1.0, 2.0], "both are there");
+    let (due, known) = scene.show(&[object(3, 2.0), object(3, 1.0), object(4, 1.0)]);
+    assert_eq!(due, [1.0], "another class is another object");
+    assert_eq!(known, [Some(2.0), Some(1.0), Some(1.0)]);
+    assert_eq!(scene.show(&[object(3, 40.0)]).0, [40.0]);
+}
+
+#[test]
+fn what_is_long_gone_or_of_another_encoder_is_forgotten() {
+    let mut scene = Scene::new(config::Refresh { age: config::Span::from_secs_f64(60.0), ..settings() });
+    let one = (Who::Person(1), person(10.0));
+    assert_eq!(scene.show(&[one]).0, [10.0]);
+    (0..20).for_each(|_| _ = scene.show(&[]));
+    assert_eq!(scene.show(&[one]).0, [0.0; 0], "four seconds behind a pillar");
+    (0..30).for_each(|_| _ = scene.show(&[]));
+    assert_eq!(scene.show(&[one]).0, [10.0], "six");
+    scene.refresh.clear();
+    assert_eq!(scene.show(&[one]).0, [10.0]);
+    scene.frame = 0;
+    assert_eq!(scene.show(&[one]).0, [10.0], "a clock that went back says nothing of age");
+}
+
+#[test]
+fn exact_encodes_everything_whatever_is_allowed() {
+    let mut scene = Scene::new(config::Refresh { exact: true, ..settings() });
+    scene.refresh.allow(Some(1));
+    for _ in 0..3 {
+        let parts =
+            [(Who::Person(1), person(10.0)), (Who::Person(2), person(60.0)), (Who::Context, EVERYTHING)];
+        assert_eq!(scene.show(&parts).0.len(), 3);
+    }
+}
+
+#[test]
+fn without_the_whole_picture_nobody_can_be_judged_so_it_comes_first() {
+    let mut scene = Scene::new(settings());
+    scene.refresh.allow(Some(0));
+    let parts = [(Who::Person(1), person(10.0)), (Who::Context, EVERYTHING)];
+    assert_eq!(scene.show(&parts), (vec![0.0], vec![None, Some(0.0)]), "one is always allowed");
+    assert_eq!(scene.show(&parts), (vec![10.0], vec![Some(10.0), Some(0.0)]));
+}
+
+proptest! {
+    /// However many there are, however they move, and whatever a frame may cost: nobody waits longer than it takes to
+    /// encode everybody else once.
+    #[test]
+    fn nobody_starves(people in 1..40u64, allowed in 1..8usize, restless in any::<bool>(), seed in any::<u64>()) {
+        let mut scene = Scene::new(config::Refresh { age: config::Span::from_secs_f64(0.0), ..settings() });
+        scene.refresh.allow(Some(allowed));
+        let mut waited: HashMap<usize, usize> = HashMap::new();
+        let most = (people as usize + 1).div_ceil(allowed);
+        for frame in 0..200u64 {
+            let parts: Vec<_> = (0..people)
+                .map(|id| {
+                    let shake = if restless { (id * 31 + frame * seed % 17) % 30 } else { 0 };
+                    (Who::Person(id), person(id as f32 + shake as f32))
+                })
+                .chain([(Who::Context, EVERYTHING)])
+                .collect();
+            scene.show(&parts);
+            prop_assert!(scene.refresh.due.len() <= allowed);
+            let encoded: Vec<_> = scene.refresh.due.iter().map(|due| due.part).collect();
+            for part in 0..parts.len() {
+                let waited = waited.entry(part).or_default();
+                *waited = if encoded.contains(&part) { 0 } else { *waited + 1 };
+                prop_assert!(*waited < most, "part {} waits for {} frames", part, waited);
+            }
+        }
+        prop_assert!(scene.refresh.counts().oldest <= STEP * most as u32);
+    }
+}
