@@ -30,6 +30,9 @@ fn stats() -> Stats {
         reopened: 6,
         last_error: None,
         persons: 2,
+        crops_encoded: 7,
+        crops_kept: 8,
+        oldest_crop_ms: 400.5,
     };
     Stats {
         time: "2026-11-22T20:15:00Z".parse().unwrap(),
@@ -149,7 +152,8 @@ fn topics_flags_and_payloads_are_the_contracts() {
                 "gate": {
                     "status": "online", "captured_fps": 25.0, "analysed_fps": 10.0,
                     "dropped_frames": 3, "missed_frames": 4, "corrupted_frames": 5,
-                    "reopened": 6, "last_error": null, "persons": 2
+                    "reopened": 6, "last_error": null, "persons": 2,
+                    "crops_encoded": 7, "crops_kept": 8, "oldest_crop_ms": 400.5
                 }
             },
             "latency_ms_p50": 80.5, "latency_ms_p95": null,
