@@ -299,7 +299,7 @@ impl View {
 }
 
 /// Names to `refresh` what the scorer wants to see of a frame: persons, the objects that touch them, the whole.
-/// Persons' boxes are `enlarge` times as wide and high.
+/// Persons with what is around them, as `Rect::enlarged` takes `enlarge`.
 fn name(refresh: &mut Refresh, frame: &Frame, wants: Wanted, enlarge: f32, current: &mut Judged) {
     let (picture, now) = (&frame.picture, frame.time.monotonic);
     let (width, height) = (picture.width as f32, picture.height as f32);
