@@ -24,7 +24,7 @@ pub struct Args {
     /// `nano`, a pack folder or a .tar.zst of one
     #[arg(long, default_value = "nano")]
     pack: PathBuf,
-    /// cpu, tract, rknn or auto
+    /// cpu, tract, cuda, rknn or auto
     #[arg(long, default_value = "cpu", value_parser = engine_kind)]
     engine: EngineKind,
     /// Threads of the engine; 0 takes every core
@@ -53,9 +53,10 @@ fn engine_kind(word: &str) -> Result<EngineKind, String> {
     match word {
         "cpu" => Ok(EngineKind::Cpu),
         "tract" => Ok(EngineKind::Tract),
+        "cuda" => Ok(EngineKind::Cuda),
         "rknn" => Ok(EngineKind::Rknn),
         "auto" => Ok(EngineKind::Auto),
-        _ => Err("there are cpu, tract, rknn and auto".into()),
+        _ => Err("there are cpu, tract, cuda, rknn and auto".into()),
     }
 }
 

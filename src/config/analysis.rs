@@ -32,6 +32,8 @@ pub enum EngineKind {
     Cpu,
     /// `tract`, the second opinion.
     Tract,
+    /// An NVIDIA GPU, by ONNX Runtime.
+    Cuda,
     /// The NPU of a Rockchip chip.
     Rknn,
     /// The best that this machine has.

@@ -14,6 +14,10 @@ impl Engine for Absent {
         format!("{}, which is not in this program", self.0)
     }
 
+    fn missing(&self) -> Option<&str> {
+        Some("this program was built without it")
+    }
+
     fn load(&self, model: &Model, _: Options) -> Result<Box<dyn Session>, EngineError> {
         let reason = format!(
             "this program was built without the engine {0}; use \"cpu\", or build it with --features {0}",

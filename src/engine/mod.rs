@@ -7,6 +7,7 @@
 mod absent;
 mod conv_integer;
 mod cpu;
+mod cuda;
 mod guard;
 mod kernels;
 mod outline;
@@ -32,10 +33,17 @@ pub fn engine(kind: EngineKind) -> Box<dyn Engine> {
         EngineKind::Tract => Box::new(tract::Tract::default()),
         #[cfg(not(feature = "tract"))]
         EngineKind::Tract => Box::new(absent::Absent("tract")),
+        EngineKind::Cuda => Box::new(cuda::Cuda::default()),
         EngineKind::Rknn => Box::new(rknn::Rknn::default()),
         EngineKind::Auto => {
-            let npu = rknn::Rknn::default();
-            if npu.missing().is_none() { Box::new(npu) } else { Box::new(cpu::Cpu::default()) }
+            let (npu, gpu) = (rknn::Rknn::default(), cuda::Cuda::default());
+            if npu.missing().is_none() {
+                Box::new(npu)
+            } else if gpu.missing().is_none() {
+                Box::new(gpu)
+            } else {
+                Box::new(cpu::Cpu::default())
+            }
         }
     }
 }

@@ -33,6 +33,13 @@ pub fn findings(config: Option<&Config>) -> Vec<Finding> {
         .into_iter()
         .filter_map(|role| Some(failed(&pack.load(role, &*engine, Options { threads }).err()?)));
     let mut findings: Vec<Finding> = unusable.collect();
+    if let Some(why) = engine.missing() {
+        findings.push(Finding::warn(
+            PACK,
+            format!("the configured engine cannot run: {why}"),
+            "install it, or set pack.engine = \"cpu\"",
+        ));
+    }
     if findings.is_empty() {
         let runs = engine.describe(Options { threads });
         findings.push(Finding::ok(PACK, format!("{} is whole, and loads on {runs}", pack.identity())));

@@ -1,0 +1,183 @@
+//! The `cuda` engine: an NVIDIA GPU (a Jetson's, or a card), through ONNX Runtime with TensorRT or CUDA.
+//!
+//! ONNX Runtime is a shared library that is loaded when the engine is made and not linked: one program runs with and
+//! without it, and the crate (`ort`, without its downloads) is built by cargo alone, for any target. Where there is no
+//! library, no GPU, or a network that the GPU does not take, the processor does it (`cpu`), and the log says why.
+//!
+//! Why not tract's CUDA runtime, which needs no library but NVIDIA's driver: it is built for one version of CUDA, adds
+//! 17 MB to the program on every board, and compiles its kernels on the box; TensorRT chooses and fuses kernels for the very
+//! chip and has fp16 for all of a tower, and NVIDIA keeps both it and ONNX Runtime for its own boards.
+//!
+//! `ORT_DYLIB_PATH` names the library, if it is in no place where the linker looks. `WATCHWORD_CUDA_PROVIDER=cpu` has ONNX
+//! Runtime itself compute on the processor: everything but the driver, for tests.
+
+mod cache;
+mod session;
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use ort::environment::Environment;
+use ort::ep::{self, ExecutionProvider};
+use tracing::{info, warn};
+
+use super::cpu::Cpu;
+use super::guard::guarded;
+use super::outline::Outline;
+use super::{Engine, EngineError, Model, Options, Session};
+use session::CudaSession;
+
+/// What computes, within ONNX Runtime.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Provider {
+    /// TensorRT, and CUDA for what that does not know.
+    TensorRt,
+    Cuda,
+    /// For tests.
+    Processor,
+}
+
+/// An NVIDIA GPU, or why there is none.
+pub struct Cuda {
+    /// Best first.
+    providers: Vec<Provider>,
+    missing: Option<String>,
+    cpu: Cpu,
+}
+
+impl Default for Cuda {
+    fn default() -> Self {
+        let found = guarded(|| {
+            environment()?;
+            providers(std::env::var("WATCHWORD_CUDA_PROVIDER").as_deref() == Ok("cpu"))
+        });
+        let (providers, missing) = match found {
+            Ok(providers) => (providers, None),
+            Err(reason) => (Vec::new(), Some(reason)),
+        };
+        Self { providers, missing, cpu: Cpu::default() }
+    }
+}
+
+/// ONNX Runtime, loaded once: it allows one environment in a process.
+fn environment() -> Result<&'static Environment, String> {
+    static ENVIRONMENT: OnceLock<Result<Environment, String>> = OnceLock::new();
+    let made = ENVIRONMENT.get_or_init(|| {
+        let named = std::env::var_os("ORT_DYLIB_PATH").map(PathBuf::from);
+        let names = match named {
+            Some(path) => vec![path],
+            None => ["libonnxruntime.so", "libonnxruntime.so.1"].map(PathBuf::from).to_vec(),
+        };
+        let mut reasons = Vec::new();
+        for name in names {
+            match ort::init_from(&name) {
+                Ok(builder) => return builder.with_name("watchword").build().map_err(|error| error.to_string()),
+                Err(error) => reasons.push(error.to_string()),
+            }
+        }
+        Err(format!(
+            "ONNX Runtime cannot be loaded: {}; install it with its GPU providers (board/jetson.md says how), and set \
+             ORT_DYLIB_PATH if it is in a place of its own",
+            reasons.join("; ")
+        ))
+    });
+    made.as_ref().map_err(Clone::clone)
+}
+
+/// What this ONNX Runtime was built with.
+fn providers(processor: bool) -> Result<Vec<Provider>, String> {
+    if processor {
+        return Ok(vec![Provider::Processor]);
+    }
+    let has = |available: ort::Result<bool>| available.unwrap_or(false);
+    let mut found = Vec::new();
+    if has(ep::TensorRT::is_available()) {
+        found.push(Provider::TensorRt);
+    }
+    if has(ep::CUDA::is_available()) {
+        found.push(Provider::Cuda);
+    }
+    if found.is_empty() {
+        return Err(
+            "this ONNX Runtime was built for the processor alone; install one with TensorRT or CUDA \
+                    (board/jetson.md says how)"
+                .into(),
+        );
+    }
+    Ok(found)
+}
+
+impl Cuda {
+    /// On the best provider that takes the model. Each may still lack a library or a device of its own.
+    fn open(&self, model: &Model, options: Options) -> Result<CudaSession, String> {
+        // As for the other engines: what it says of a damaged file.
+        Outline::of(&model.bytes)?;
+        let environment = environment()?;
+        let mut reasons = Vec::new();
+        for provider in &self.providers {
+            match CudaSession::new(environment, model, options, *provider) {
+                Ok(session) => {
+                    info!(model = model.name, ?provider, "on the GPU");
+                    return Ok(session);
+                }
+                Err(reason) => reasons.push(format!("{provider:?}: {}", reason.trim().replace('\n', " "))),
+            }
+        }
+        Err(reasons.join("; "))
+    }
+}
+
+impl Engine for Cuda {
+    fn name(&self) -> &'static str {
+        "cuda"
+    }
+
+    fn describe(&self, options: Options) -> String {
+        match &self.missing {
+            None => format!("ONNX Runtime on {:?}", self.providers),
+            Some(_) => format!("{}, for want of a GPU", self.cpu.describe(options)),
+        }
+    }
+
+    fn missing(&self) -> Option<&str> {
+        self.missing.as_deref()
+    }
+
+    fn load(&self, model: &Model, options: Options) -> Result<Box<dyn Session>, EngineError> {
+        let reason = match &self.missing {
+            Some(reason) => reason.clone(),
+            None => match guarded(|| self.open(model, options)) {
+                Ok(session) => return Ok(Box::new(session)),
+                // Nobody to fall back on: a test wants to know.
+                Err(reason) if self.providers == [Provider::Processor] => {
+                    return Err(EngineError::Load { model: model.name.clone(), reason });
+                }
+                Err(reason) => reason,
+            },
+        };
+        warn!(model = model.name, "the processor runs it, not the GPU: {reason}");
+        self.cpu.load(model, options)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Input, ModelBytes};
+
+    #[test]
+    fn without_a_gpu_the_processor_runs_it_and_it_is_said_why() {
+        let engine =
+            Cuda { providers: Vec::new(), missing: Some("no GPU in this test".into()), cpu: Cpu::default() };
+        assert_eq!((engine.name(), engine.missing()), ("cuda", Some("no GPU in this test")));
+        assert!(engine.describe(Options { threads: 1 }).contains("for want of a GPU"));
+        let model = Model {
+            name: "pairs.onnx".into(),
+            bytes: ModelBytes::Static(include_bytes!("../../../tests/models/pairs.onnx")),
+        };
+        let mut session = engine.load(&model, Options { threads: 1 }).unwrap();
+        let mut outputs = Vec::new();
+        session.run(&[Input::F32 { shape: &[1, 3, 8, 8], data: &[0.5; 192] }], &mut outputs).unwrap();
+        assert_eq!(outputs[0].shape, [1, 5]);
+    }
+}
