@@ -80,7 +80,7 @@ fn a_paused_camera_is_given_back_and_its_events_end_with_the_reason() {
             gate: gate.clone(),
         }
     };
-    let pipeline = pipeline(config(), vec![feed]);
+    let mut pipeline = pipeline(config(), vec![feed]);
     let report = std::thread::scope(|scope| {
         let running = scope.spawn(|| pipeline.run(&mut watcher.clone(), &stop).unwrap());
         watcher.until("an event", |notes| notes.begun > 0);
@@ -166,7 +166,7 @@ fn a_fast_camera_leaves_the_slow_one_its_turns_and_each_ones_losses_are_counted(
         let open = Box::new(move || Ok(Endless::open(fps, &open, &stop)));
         Feed { camera, open, delivery: Delivery::Latest, gate: Gate::default(), stop: own }
     });
-    let pipeline = pipeline(config(), feeds.into());
+    let mut pipeline = pipeline(config(), feeds.into());
     let report = std::thread::scope(|scope| {
         let running = scope.spawn(|| pipeline.run(&mut watcher.clone(), &stop).unwrap());
         let of =
@@ -215,7 +215,7 @@ fn a_replayed_recording_is_analysed_whole_and_opened_again_when_it_breaks() {
     });
     let camera = config::Camera { name: "tape".into(), ..Default::default() };
     let feed = Feed { camera, open, delivery: Delivery::Replay, gate: Gate::default(), stop: stop.child() };
-    let pipeline = pipeline(config(), vec![feed]);
+    let mut pipeline = pipeline(config(), vec![feed]);
     let report = std::thread::scope(|scope| {
         let running = scope.spawn(|| pipeline.run(&mut watcher.clone(), &stop).unwrap());
         watcher.until("three passes", |notes| notes.analysed.len() >= 7);

@@ -127,7 +127,7 @@ impl Running {
         let words = vocabulary(&config);
         words.id().clone_into(&mut log.lock().unwrap().vocabulary);
         let feeds = config.cameras.iter().map(|camera| feed(camera, &stop, &devices)).collect();
-        let pipeline = Pipeline {
+        let mut pipeline = Pipeline {
             networks,
             vocabulary: Arc::new(words),
             feeds,

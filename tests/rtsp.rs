@@ -188,7 +188,7 @@ fn a_server_that_dies_or_falls_silent_is_found_again_and_nothing_leaks() {
             stop: own,
         }
     };
-    let pipeline = pipeline(config(), vec![feed]);
+    let mut pipeline = pipeline(config(), vec![feed]);
     let before = descriptors();
     let report = std::thread::scope(|scope| {
         let running = scope.spawn(|| pipeline.run(&mut watcher.clone(), &stop).unwrap());

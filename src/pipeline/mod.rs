@@ -97,12 +97,12 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Runs until every source has ended or `stop` is set; then whatever is open is closed.
-    pub fn run(self, observer: &mut dyn Observer, stop: &Stop) -> Result<Report, PipelineError> {
-        let requests = self.requests;
-        let (config, networks, vocabulary) = (self.config, self.networks, self.vocabulary);
-        let mut running = Running::new(config, networks, vocabulary, self.clock, self.explain, observer);
-        let mut result = self.feeds.into_iter().try_for_each(|feed| running.start(feed));
+    /// Runs until every source has ended or `stop` is set; then whatever is open is closed. The feeds are used up: with
+    /// others it may run again.
+    pub fn run(&mut self, observer: &mut dyn Observer, stop: &Stop) -> Result<Report, PipelineError> {
+        let (feeds, requests) = (std::mem::take(&mut self.feeds), std::mem::take(&mut self.requests));
+        let mut running = Running::new(self, observer);
+        let mut result = feeds.into_iter().try_for_each(|feed| running.start(feed));
         if result.is_ok() {
             result = running.run(&requests, stop);
         }

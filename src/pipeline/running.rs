@@ -9,7 +9,7 @@ use super::camera::{Camera, Capturing};
 use super::control::{Request, Requests, Retired, Update};
 use super::mailbox::{Arrival, Delivery, Mailbox};
 use super::report::{Report, Reporter};
-use super::{Feed, Networks, Observer, PipelineError, Seen, Stage, Status};
+use super::{Feed, Networks, Observer, Pipeline, PipelineError, Seen, Stage, Status};
 use crate::camera::Stop;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -22,9 +22,9 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// A pipeline while it runs.
 pub(super) struct Running<'a> {
-    config: Config,
-    networks: Networks,
-    vocabulary: Arc<Vocabulary>,
+    config: &'a mut Config,
+    networks: &'a mut Networks,
+    vocabulary: &'a mut Arc<Vocabulary>,
     clock: Arc<dyn Clock>,
     explain: bool,
     observer: &'a mut dyn Observer,
@@ -39,15 +39,10 @@ pub(super) struct Running<'a> {
 
 impl<'a> Running<'a> {
     /// Without cameras yet.
-    pub fn new(
-        config: Config,
-        networks: Networks,
-        vocabulary: Arc<Vocabulary>,
-        clock: Arc<dyn Clock>,
-        explain: bool,
-        observer: &'a mut dyn Observer,
-    ) -> Self {
+    pub fn new(pipeline: &'a mut Pipeline, observer: &'a mut dyn Observer) -> Self {
+        let Pipeline { config, networks, vocabulary, clock, explain, .. } = pipeline;
         let reporter = Reporter::new(clock.monotonic(), config.stats.interval.into());
+        let (clock, explain) = (Arc::clone(clock), *explain);
         let (cameras, leaving, mailbox) = (Vec::new(), Vec::new(), Arc::new(Mailbox::new(0)));
         let failing = false;
         Self {
@@ -67,7 +62,7 @@ impl<'a> Running<'a> {
 
     /// Adds a camera.
     pub fn start(&mut self, feed: Feed) -> Result<(), PipelineError> {
-        let mut camera = Camera::start(feed, &self.config, &self.networks, &self.mailbox, &self.clock)?;
+        let mut camera = Camera::start(feed, self.config, self.networks, &self.mailbox, &self.clock)?;
         if self.explain {
             camera.view.explain();
         }
@@ -119,7 +114,7 @@ impl<'a> Running<'a> {
         let now = self.clock.now();
         for camera in &mut self.cameras {
             let at = camera.at(now);
-            camera.view.close(at, Reason::Shutdown, &mut self.networks, &self.vocabulary);
+            camera.view.close(at, Reason::Shutdown, self.networks, self.vocabulary);
             self.observer.closed(&camera.view);
         }
         (result, self.report())
@@ -155,12 +150,12 @@ impl<'a> Running<'a> {
         for reply in camera.wanted.drain(..) {
             _ = reply.try_send(frame.picture.clone()); // who asked may have gone
         }
-        match camera.view.analyse(frame, captured, &mut self.networks, &self.vocabulary) {
+        match camera.view.analyse(frame, captured, self.networks, self.vocabulary) {
             Ok(()) => {
                 self.failing = false;
                 camera.analysed += 1;
                 let (camera, view) = (camera.name.as_str(), &camera.view);
-                let (networks, vocabulary) = (&self.networks, &*self.vocabulary);
+                let (networks, vocabulary) = (&*self.networks, &**self.vocabulary);
                 self.observer.analysed(&Seen { camera, frame, view, networks, vocabulary });
                 self.reporter.analysed(view.times(), self.clock.monotonic().saturating_sub(captured));
             }
@@ -198,7 +193,7 @@ impl<'a> Running<'a> {
         let Some(camera) = self.cameras.get_mut(index) else { return };
         camera.ended |= ended;
         let at = camera.at(self.clock.now());
-        camera.view.close(at, reason, &mut self.networks, &self.vocabulary);
+        camera.view.close(at, reason, self.networks, self.vocabulary);
         self.observer.closed(&camera.view);
         info!(camera = camera.name, analysed = camera.analysed, "camera delivers no more");
     }
@@ -222,7 +217,7 @@ impl<'a> Running<'a> {
         let now = self.clock.now();
         let gone = |camera: &mut Camera| config.camera(&camera.name).is_none();
         for mut camera in self.cameras.extract_if(.., gone) {
-            camera.view.close(camera.at(now), Reason::Reconfigured, &mut self.networks, &self.vocabulary);
+            camera.view.close(camera.at(now), Reason::Reconfigured, self.networks, self.vocabulary);
             self.observer.closed(&camera.view);
             info!(camera = camera.name, analysed = camera.analysed, "camera removed");
             camera.capturing.leave(&self.mailbox);
@@ -234,32 +229,32 @@ impl<'a> Running<'a> {
         for camera in &mut self.cameras {
             let at = camera.at(now);
             if feeds.iter().any(|feed| feed.camera.name == camera.name) {
-                camera.view.close(at, Reason::SourceEnded, &mut self.networks, &self.vocabulary);
+                camera.view.close(at, Reason::SourceEnded, self.networks, self.vocabulary);
                 self.observer.closed(&camera.view);
             } else if anew {
-                camera.view.settle(at, Reason::Reconfigured, &mut self.networks, &self.vocabulary);
+                camera.view.settle(at, Reason::Reconfigured, self.networks, self.vocabulary);
                 self.observer.closed(&camera.view);
             }
         }
 
         let retired = (
-            networks.map(|networks| std::mem::replace(&mut self.networks, networks)),
+            networks.map(|networks| std::mem::replace(self.networks, networks)),
             scorer.map(|scorer| std::mem::replace(&mut self.networks.scorer, scorer)),
-            std::mem::replace(&mut self.vocabulary, vocabulary),
+            std::mem::replace(self.vocabulary, vocabulary),
         );
-        self.config = config;
-        self.networks.reconfigure(&self.config);
+        *self.config = config;
+        self.networks.reconfigure(self.config);
         self.reporter.set_interval(self.config.stats.interval.into(), now.monotonic);
         for camera in &mut self.cameras {
             let Some(settings) = self.config.camera(&camera.name) else { continue };
-            camera.view.reconfigure(settings, &self.config, camera.at(now));
+            camera.view.reconfigure(settings, self.config, camera.at(now));
             self.observer.closed(&camera.view);
             if anew {
-                camera.view.renew(settings, &self.config, &self.networks);
+                camera.view.renew(settings, self.config, self.networks);
             }
             camera.capturing.rate.set(settings.analysis_fps);
         }
-        self.observer.reconfigured(&self.config, &self.vocabulary);
+        self.observer.reconfigured(self.config, self.vocabulary);
         for feed in feeds {
             if let Err(error) = self.open(feed) {
                 error!(%error, "this camera is not watched until the daemon is started again");

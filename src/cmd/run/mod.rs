@@ -63,7 +63,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
     let (control, requests) = Control::new();
     let mut feeds = Feeds::new(Arc::clone(&clock), stop.clone());
-    let pipeline = Pipeline {
+    let mut pipeline = Pipeline {
         config: config.clone(),
         networks,
         vocabulary: Arc::clone(&vocabulary),
