@@ -43,6 +43,11 @@ impl Rule {
             update_interval: events.update_interval.into(),
         }
     }
+
+    /// The same with another threshold.
+    pub fn at(self, threshold: f32) -> Self {
+        Self { threshold, ..self }
+    }
 }
 
 /// What is known of an occurrence while it lasts.

@@ -2,6 +2,7 @@
 //!
 //! Knows tracks, scores and frame times; has never heard of pixels, tensors or brokers.
 
+pub mod calibration;
 mod lifecycle;
 mod occurrences;
 mod smoothing;

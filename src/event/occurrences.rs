@@ -128,6 +128,17 @@ impl Occurrences {
         Some(person.smoothed.row()).filter(|row| !row.is_empty())
     }
 
+    /// For each action the smoothed probability that it goes by; `None` outside its zones. Empty before the first one.
+    pub(super) fn standing(&mut self, track: u64) -> impl Iterator<Item = Option<f32>> {
+        let person = self.people.iter().find(|person| person.track == track);
+        if let Some(person) = person {
+            self.zones.locate(person.rect, &mut self.inside);
+        }
+        let scores = person.map_or(&[][..], |person| person.smoothed.row());
+        let inside = &self.inside;
+        self.actions.iter().zip(scores).map(move |(action, score)| action.counts(inside).then_some(*score))
+    }
+
     /// Whether an occurrence of this track has begun and not ended.
     pub fn is_open(&self, track: u64) -> bool {
         let person = self.people.iter().find(|person| person.track == track);
@@ -190,10 +201,7 @@ impl Occurrences {
         let inside = &self.inside;
         let smoothed = person.smoothed.row();
         for ((action, state), &score) in self.actions.iter().zip(&mut person.states).zip(smoothed) {
-            let counts = action
-                .zones
-                .as_ref()
-                .is_none_or(|zones| zones.iter().any(|&zone| inside.get(zone).copied().unwrap_or_default()));
+            let counts = action.counts(inside);
             let step = state.phase.advance(&action.rule, time, score, counts, scores.is_some());
             if let Step::Begin(held) = step {
                 state.id = (self.identify)(held.since.utc);
@@ -246,6 +254,12 @@ impl Watched {
                 .then(|| action.zones.iter().filter_map(|name| zones.index(name)).collect()),
         };
         config.actions.iter().map(watched).collect()
+    }
+
+    /// Whether it counts where `inside` says that somebody stands.
+    fn counts(&self, inside: &[bool]) -> bool {
+        let stands_in = |zone: &usize| inside.get(*zone).copied().unwrap_or_default();
+        self.zones.as_ref().is_none_or(|zones| zones.iter().any(stands_in))
     }
 }
 
