@@ -33,6 +33,8 @@ enum Command {
     Detect(cmd::detect::Args),
     /// Try words on pictures
     Vocabulary(cmd::vocabulary::Args),
+    /// Find thresholds from footage in which nothing happens
+    Calibrate(cmd::calibrate::Args),
     /// Check or show a configuration
     Config(cmd::config::Args),
     /// List, verify or make model packs
@@ -72,6 +74,7 @@ fn main() -> ExitCode {
         Command::Run(args) => cmd::run::run(args),
         Command::Detect(args) => cmd::detect::run(args),
         Command::Vocabulary(args) => cmd::vocabulary::run(args),
+        Command::Calibrate(args) => cmd::calibrate::run(args),
         Command::Config(args) => cmd::config::run(args),
         Command::Models(args) => cmd::models::run(args),
         Command::Doctor(args) => cmd::doctor::run(args),

@@ -40,11 +40,16 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
 /// Reads the configuration at `path` with the process's environment over it, and logs its warnings.
 pub fn load(path: &Path) -> anyhow::Result<Config> {
+    load_file(path).map(|loaded| loaded.config)
+}
+
+/// As [`load`], with the file's text.
+pub fn load_file(path: &Path) -> anyhow::Result<Loaded> {
     let loaded = read(path, None).map_err(|errors| anyhow!("the configuration cannot be used:\n{errors}"))?;
     for warning in &loaded.warnings {
         warn!("{warning}");
     }
-    Ok(loaded.config)
+    Ok(loaded)
 }
 
 /// As the daemon goes by it: with the vocabulary that was set over MQTT, unless there is something wrong with that, which

@@ -12,15 +12,15 @@ use anyhow::Context;
 use lines::{Line, Names};
 
 use super::annotate::Annotator;
-use super::assemble::Loaded;
 use super::interrupt::stop_on_signals;
 use super::progress;
-use crate::camera;
+use super::recording::{Recording, Screening};
+use crate::camera::Stop;
 use crate::clock::{Clock, SystemClock};
 use crate::event::ActionEvent;
 use crate::heads::Reach;
 use crate::mqtt::{Origin, event_json};
-use crate::pipeline::{Delivery, Feed, Gate, Observer, Pipeline, Report, Requests, Seen, Status, View};
+use crate::pipeline::{Observer, Report, Seen, Status, View};
 use crate::vocabulary::Vocabulary;
 
 /// Analyse a recording: tracks, events and an annotated video as files.
@@ -53,59 +53,34 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
 
     let mut camera = config.cameras.first().cloned().unwrap_or_default();
-    camera.source = args.source.to_str().context("the source's path is not UTF-8")?.to_owned();
-    camera.repeat = false;
     if args.every_frame {
         camera.analysis_fps = None;
     }
-    let source = camera::open(&camera, Arc::clone(&clock), stop.clone())?;
-    let info = source.info().clone();
-
-    let loaded = Loaded::open(&config)?;
-    let vocabulary = Arc::new(loaded.vocabulary(&config, None)?);
-    let networks = loaded.networks(&config)?;
+    let recording = Recording::open(&args.source, &camera, &clock, &stop)?;
+    let mut screening = Screening::load(&config, clock, stop.clone())?;
+    screening.explain(args.explain);
+    let vocabulary = Arc::clone(screening.vocabulary());
 
     fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
-    let fps = match (camera.analysis_fps, info.fps) {
-        (Some(wanted), Some(native)) => wanted.min(native),
-        (Some(fps), None) | (None, Some(fps)) => fps,
-        (None, None) => 25.0,
-    };
-    let video =
-        (!args.no_video).then(|| Annotator::create(&args.out.join("annotated.avi"), fps)).transpose()?;
-    let mut recording = Recording {
+    let video = (!args.no_video)
+        .then(|| Annotator::create(&args.out.join("annotated.avi"), recording.analysis_fps()))
+        .transpose()?;
+    let mut written = Writing {
         tracks: create(&args.out.join("tracks.jsonl"))?,
         events: create(&args.out.join("events.jsonl"))?,
         video,
-        origin: loaded.origin(&config, &vocabulary),
-        vocabulary: Arc::clone(&vocabulary),
-        classes: networks.class_names(),
-        reach: networks.reach(),
-        progress: progress::bar(info.frames),
+        origin: screening.loaded.origin(&config, &vocabulary),
+        vocabulary,
+        classes: screening.networks().class_names(),
+        reach: screening.networks().reach(),
+        progress: progress::bar(recording.frames()),
         start: None,
         failure: None,
-        stop: stop.clone(),
+        stop,
     };
 
-    let mut source = Some(source);
-    let feed = Feed {
-        camera,
-        open: Box::new(move || source.take().ok_or(camera::CameraError::Stopped)),
-        delivery: Delivery::Every,
-        gate: Gate::default(),
-        stop: stop.child(),
-    };
-    let pipeline = Pipeline {
-        config,
-        networks,
-        vocabulary,
-        feeds: vec![feed],
-        clock,
-        explain: args.explain,
-        requests: Requests::default(),
-    };
-    let report = pipeline.run(&mut recording, &stop);
-    let written = recording.finish();
+    let report = screening.show(recording, &mut written);
+    let written = written.finish();
     let report = report?;
     written?;
     eprintln!(
@@ -124,7 +99,7 @@ fn create(path: &Path) -> anyhow::Result<BufWriter<File>> {
 }
 
 /// Writes what the pipeline sees into files.
-struct Recording {
+struct Writing {
     tracks: BufWriter<File>,
     events: BufWriter<File>,
     video: Option<Annotator>,
@@ -136,11 +111,11 @@ struct Recording {
     /// The first frame's time.
     start: Option<Duration>,
     failure: Option<anyhow::Error>,
-    stop: camera::Stop,
+    stop: Stop,
 }
 
-impl Recording {
-    /// A full disk ends the run; what it said is reported by [`Recording::finish`].
+impl Writing {
+    /// A full disk ends the run; what it said is reported by [`Writing::finish`].
     fn attempt(&mut self, write: impl FnOnce(&mut Self) -> anyhow::Result<()>) {
         if self.failure.is_none()
             && let Err(error) = write(self)
@@ -181,7 +156,7 @@ impl Recording {
     }
 }
 
-impl Observer for Recording {
+impl Observer for Writing {
     fn analysed(&mut self, seen: &Seen<'_>) {
         self.start.get_or_insert(seen.frame.time.monotonic);
         self.attempt(|this| {

@@ -10,6 +10,8 @@ mod materials;
 
 use clap::Subcommand;
 
+use super::calibrate;
+
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -18,6 +20,8 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Find thresholds from footage in which nothing happens, as `watchword calibrate`
+    Calibrate(calibrate::Args),
     /// Judge heads on features that were kept, beside the papers' figures
     Eval(eval::Args),
     /// Keep what the networks see in a data set, for training
@@ -35,6 +39,7 @@ enum Command {
 /// Runs the subcommand.
 pub fn run(args: Args) -> anyhow::Result<()> {
     match args.command {
+        Command::Calibrate(args) => calibrate::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Features(args) => features::run(args),
         Command::Heads(args) => heads::run(args),

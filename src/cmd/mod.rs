@@ -1,6 +1,7 @@
 //! One file for each subcommand: what it takes, what it puts together, what it prints.
 
 pub mod bench;
+pub mod calibrate;
 pub mod config;
 pub mod demo;
 pub mod detect;
@@ -16,5 +17,6 @@ mod annotate;
 mod assemble;
 mod interrupt;
 mod progress;
+mod recording;
 mod state;
 mod words;

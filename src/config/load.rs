@@ -87,9 +87,14 @@ impl Loaded {
         self.sources.overlay.as_ref()
     }
 
+    /// The file's text.
+    pub fn text(&self) -> &str {
+        self.sources.document.raw()
+    }
+
     /// SHA-256 of the file's text, hexadecimal.
     pub fn hash(&self) -> String {
-        hex::encode(Sha256::digest(self.sources.document.raw()))
+        hex::encode(Sha256::digest(self.text()))
     }
 }
 

@@ -24,6 +24,7 @@ mod source;
 mod span;
 mod speed;
 mod stream;
+mod thresholds;
 mod transport;
 mod validate;
 
@@ -46,6 +47,7 @@ pub use problem::{ConfigErrors, Place, Problem, Severity};
 pub use span::Span;
 pub use speed::Speed;
 pub use stream::{Hwaccel, RtspTransport};
+pub use thresholds::{ThresholdError, with_thresholds};
 pub use transport::{Pin, Tls, Transport};
 
 use serde::{Deserialize, Serialize};

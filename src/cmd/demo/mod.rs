@@ -16,16 +16,14 @@ use serde::Serialize;
 
 use self::subscriber::Subscriber;
 use super::annotate::Annotator;
-use super::assemble::Loaded;
 use super::interrupt::stop_on_signals;
 use super::progress;
-use crate::camera::{CameraError, avi_bytes};
+use super::recording::{Recording, Screening};
+use crate::camera::avi_bytes;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::mqtt::{Broker, Mqtt};
-use crate::pipeline::{
-    Delivery, Feed, Gate, Observer, Pipeline, Publishing, Report, Requests, Seen, Stage, Status, View,
-};
+use crate::pipeline::{Observer, Publishing, Report, Seen, Stage, Status, View};
 
 /// The clip; where it comes from is said in LICENSE.clip beside it.
 pub(super) static CLIP: &[u8] = include_bytes!("clip.avi");
@@ -50,19 +48,16 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let quiet = args.json;
 
-    let loaded = Loaded::open(&config)?;
-    let vocabulary = Arc::new(loaded.vocabulary(&config, None)?);
-    let networks = loaded.networks(&config)?;
+    let mut screening = Screening::load(&config, Arc::clone(&clock), stop.clone())?;
     let broker = Broker::start(&config.mqtt)?;
     let mqtt_settings = crate::config::Mqtt { port: Some(broker.port()), ..config.mqtt.clone() };
 
     let camera = config.cameras.first().cloned().context("the demo's configuration has no camera")?;
-    let source = avi_bytes("the demo's clip", CLIP, false, Arc::clone(&clock), stop.clone())?;
-    let frames = source.info().frames;
-    let fps = camera.analysis_fps.or(source.info().fps).unwrap_or(25.0);
+    let source = avi_bytes("the demo's clip", CLIP, false, Arc::clone(&clock), stop)?;
+    let recording = Recording::new(source, camera);
 
     if !quiet {
-        println!("Watchword {} · {}", env!("CARGO_PKG_VERSION"), loaded.describe());
+        println!("Watchword {} · {}", env!("CARGO_PKG_VERSION"), screening.loaded.describe());
         println!("An MQTT broker on 127.0.0.1:{}, an embedded clip, and these words:", broker.port());
         for action in &config.actions {
             println!("  {:<22} {}", action.name, action.phrases.join(" / "));
@@ -70,37 +65,20 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         println!();
     }
 
-    let progress = if quiet { ProgressBar::hidden() } else { progress::bar(frames) };
+    let progress = if quiet { ProgressBar::hidden() } else { progress::bar(recording.frames()) };
     let subscriber = Subscriber::start(&mqtt_settings, progress.clone(), quiet)?;
-    let origin = loaded.origin(&config, &vocabulary);
+    let origin = screening.loaded.origin(&config, screening.vocabulary());
     let (publisher, mqtt) = Mqtt::start(&mqtt_settings, origin, Arc::clone(&clock))?;
 
     std::fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
     let mut watching = Watching {
         publishing: Publishing::new(publisher, &config),
-        annotator: Annotator::create(&args.out.join("annotated.avi"), fps)?,
+        annotator: Annotator::create(&args.out.join("annotated.avi"), recording.analysis_fps())?,
         progress,
         persons: 0,
         failure: None,
     };
-    let mut source = Some(source);
-    let feed = Feed {
-        camera,
-        open: Box::new(move || source.take().ok_or(CameraError::Stopped)),
-        delivery: Delivery::Every,
-        gate: Gate::default(),
-        stop: stop.child(),
-    };
-    let pipeline = Pipeline {
-        config,
-        networks,
-        vocabulary,
-        feeds: vec![feed],
-        clock,
-        explain: false,
-        requests: Requests::default(),
-    };
-    let report = pipeline.run(&mut watching, &stop)?;
+    let report = screening.show(recording, &mut watching)?;
     let undelivered = mqtt.shutdown(Duration::from_secs(3));
     let received = subscriber.finish(Duration::from_secs(3));
     watching.progress.finish_and_clear();
