@@ -1,6 +1,6 @@
 //! Writing thresholds into a configuration without touching anything else in it.
 
-use toml_edit::{DocumentMut, Item, TableLike, TomlError, Value, value};
+use toml_edit::{DocumentMut, Item, TableLike, TomlError, Value};
 
 /// Why a threshold cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +49,19 @@ fn set(action: &mut dyn TableLike, threshold: f64) {
             *before = Value::from(threshold);
             *before.decor_mut() = decor;
         }
-        None => _ = action.insert("threshold", value(threshold)),
+        None => {
+            let mut threshold = Value::from(threshold);
+            // The space before the brace of `{ name = "a" }`.
+            if let Some((_, last)) = action.iter_mut().last()
+                && let Some(last) = last.as_value_mut()
+                && let Some(space) = last.decor().suffix().and_then(|suffix| suffix.as_str())
+                && space.trim().is_empty()
+            {
+                threshold.decor_mut().set_suffix(space.to_owned());
+                last.decor_mut().set_suffix("");
+            }
+            action.insert("threshold", Item::Value(threshold));
+        }
     }
 }
 
