@@ -70,7 +70,10 @@ def pictures(folder, section, count, seed):
     files = sorted(p for p in pathlib.Path(folder).rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png")) if folder else []
     generator = np.random.default_rng(seed)
     if not files:
-        return [generator.normal(size=(1, 3, height, width)).astype(np.float32) for _ in range(count)]
+        shape = (1, 3, height, width)
+        reads_bytes = "kind" in section and section["std"] is None
+        noise = (lambda: generator.uniform(0, 255, shape)) if reads_bytes else (lambda: generator.normal(size=shape))
+        return [noise().astype(np.float32) for _ in range(count)]
     is_tower = "kind" not in section
     mean = np.array(section["mean"] or (0, 0, 0), np.float32) * (255 if is_tower else 1)
     std = np.array(section["std"] or (1, 1, 1), np.float32) * (255 if is_tower else 1)
@@ -211,8 +214,8 @@ def main():
             sys.exit(f"below {arguments.least}: {', '.join(bad)}; nothing was written. Take fp16 (leave --int8 out).")
         shutil.copytree(arguments.pack, arguments.out)
         for path in made.values():
-            shutil.copy(path, arguments.out)
-    (arguments.out / "pack.toml").write_text(add_files(text, made, key))
+            shutil.copyfile(path, arguments.out / path.name)
+        (arguments.out / "pack.toml").write_text(add_files(text, made, key))
     print(f"{arguments.out} is {arguments.pack} with files for {key}")
 
 

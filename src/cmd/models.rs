@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::{Subcommand, ValueEnum};
 
-use crate::engine::{Options, engine};
+use crate::config::EngineKind;
+use crate::engine::{self, Engine, Input, Options, Session, Tensor};
 use crate::heads::{AUTHORS_PADS, Interaction, Pads, Setting, import, quantise};
 use crate::pack::architecture::{Precision, Recipe};
-use crate::pack::{Pack, RandomPack, Role, make_random};
+use crate::pack::{DetectorKind, Pack, RandomPack, Role, make_random};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -152,7 +153,7 @@ fn show(path: &Path) {
 fn verify(path: &Path) -> anyhow::Result<()> {
     let pack = Pack::open(path)?;
     let mut bad = 0;
-    let mut report = |what: &str, result: Result<(), crate::pack::PackError>| match result {
+    let mut report = |what: &str, result: Result<(), String>| match result {
         Ok(()) => println!("ok    {what}"),
         Err(error) => {
             println!("BAD   {what}: {error}");
@@ -160,15 +161,25 @@ fn verify(path: &Path) -> anyhow::Result<()> {
         }
     };
     for (file, result) in pack.verify() {
-        report(file, result);
+        report(file, result.map_err(|error| error.to_string()));
     }
-    let engine = engine(crate::config::EngineKind::Cpu);
+    let engine = engine::engine(EngineKind::Cpu);
     for role in [Role::Image, Role::Text, Role::Detector] {
         if role != Role::Text || pack.manifest().text.is_some() {
             report(
                 &format!("the {role} model loads"),
-                pack.load(role, &*engine, Options { threads: 1 }).map(drop),
+                pack.load(role, &*engine, Options { threads: 1 })
+                    .map(drop)
+                    .map_err(|error| error.to_string()),
             );
+        }
+    }
+    let best = engine::engine(EngineKind::Auto);
+    for role in [Role::Image, Role::Detector] {
+        let made = pack.model(role, best.name())?;
+        if best.name() != "cpu" && made.name.ends_with(best.reads()) {
+            let what = format!("the {role} model for {} does as the processor's", best.name());
+            report(&what, agrees(&pack, role, &*best, &*engine).map_err(|error| format!("{error:#}")));
         }
     }
     if bad > 0 {
@@ -176,4 +187,97 @@ fn verify(path: &Path) -> anyhow::Result<()> {
     }
     println!("{} is whole", pack.identity());
     Ok(())
+}
+
+/// Lowest cosine between what an NPU or a GPU makes of a picture and what the processor does.
+const ALIKE: f64 = 0.99;
+
+/// Runs both on two pictures of noise. Converters and drivers have been seen to make networks that load, run, and are
+/// wrong.
+fn agrees(pack: &Pack, role: Role, npu: &dyn Engine, cpu: &dyn Engine) -> anyhow::Result<()> {
+    let options = Options { threads: std::thread::available_parallelism().map_or(1, usize::from) };
+    let mut sessions = (pack.load(role, npu, options)?, pack.load(role, cpu, options)?);
+    let manifest = pack.manifest();
+    let ([width, height], bytes) = match role {
+        Role::Detector => (manifest.detector.size, matches!(manifest.detector.kind, DetectorKind::Yolox)),
+        _ => (manifest.image.size, false),
+    };
+    let lowest = alikeness(&mut *sessions.0, &mut *sessions.1, [height, width], bytes)?;
+    if lowest < ALIKE {
+        bail!(
+            "cosine {lowest:.4} where {ALIKE} is the least: it was converted wrongly, or driver, runtime and converter do \
+             not fit together; update all three (board/rockchip.md), and set pack.engine = \"cpu\" until then"
+        );
+    }
+    Ok(())
+}
+
+/// The lowest cosine over outputs and pictures; `bytes`: the network reads 0 to 255.
+fn alikeness(
+    a: &mut dyn Session,
+    b: &mut dyn Session,
+    [height, width]: [usize; 2],
+    bytes: bool,
+) -> anyhow::Result<f64> {
+    let mut lowest = 1.0;
+    for seed in [1_u32, 2] {
+        let noise = (0..(3 * height * width) as u32).map(|i| {
+            let x = ((i ^ seed << 24).wrapping_mul(2_654_435_761) >> 16) as f32 / 65536.0;
+            if bytes { 255.0 * x } else { 4.0 * x - 2.0 }
+        });
+        let (shape, data) = ([1, 3, height, width], noise.collect::<Vec<f32>>());
+        let input = [Input::F32 { shape: &shape, data: &data }];
+        let mut outputs: [Vec<Tensor>; 2] = Default::default();
+        a.run(&input, &mut outputs[0])?;
+        b.run(&input, &mut outputs[1])?;
+        let [of_a, of_b] = &outputs;
+        for (x, y) in of_a.iter().zip(of_b) {
+            if x.shape != y.shape {
+                bail!("an output is {:?} instead of {:?}", x.shape, y.shape);
+            }
+            lowest = cosine(&x.data, &y.data).min(lowest);
+        }
+    }
+    Ok(lowest)
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    let dot = |x: &[f32], y: &[f32]| x.iter().zip(y).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
+    let lengths = (dot(a, a) * dot(b, b)).sqrt();
+    // NaN, and a network that says nothing, are like nothing.
+    if lengths > 0.0 { dot(a, b) / lengths } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pack::architecture::{Clip, Precision, Recipe, Tower};
+
+    #[test]
+    fn another_network_is_told_from_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let tower = Tower { width: 16, layers: 1, heads: 1 };
+        let clip = Clip {
+            picture: 32,
+            patch: 8,
+            image: tower,
+            text: tower,
+            context: 8,
+            vocabulary: 50,
+            embedding: 32,
+        };
+        let engine = engine::engine(EngineKind::Cpu);
+        let load = |seed| {
+            let path = folder.path().join(format!("{seed}.onnx"));
+            let recipe = Recipe { clip, precision: Precision::F32, seed };
+            recipe.image_tower().write(&mut File::create(&path).unwrap()).unwrap();
+            let model = engine::Model { name: "tower".into(), bytes: engine::ModelBytes::File(path) };
+            engine.load(&model, Options { threads: 1 }).unwrap()
+        };
+        let alike = |a, b| alikeness(&mut *load(a), &mut *load(b), [32, 32], false).unwrap();
+        assert!(alike(1, 1) > 0.999_999);
+        assert!(alike(1, 2) < ALIKE);
+        assert_eq!(cosine(&[0.0; 3], &[1.0; 3]), 0.0);
+        assert_eq!(cosine(&[f32::NAN; 3], &[1.0; 3]), 0.0);
+    }
 }

@@ -25,11 +25,12 @@ pub fn folder(model: &ModelBytes) -> io::Result<PathBuf> {
     Ok(folder)
 }
 
-/// systemd's CacheDirectory=, else a user's own.
+/// systemd's CacheDirectory= or StateDirectory=, else a user's own.
 fn root() -> io::Result<PathBuf> {
     let first = |all| env::split_paths(&all).next();
     let of_user = || Some(PathBuf::from(env::var_os("HOME")?).join(".cache"));
     env::var_os("CACHE_DIRECTORY")
+        .or_else(|| env::var_os("STATE_DIRECTORY"))
         .and_then(first)
         .or_else(|| {
             env::var_os("XDG_CACHE_HOME")
@@ -37,7 +38,9 @@ fn root() -> io::Result<PathBuf> {
                 .or_else(of_user)
                 .map(|base| base.join("watchword"))
         })
-        .ok_or_else(|| io::Error::other("neither CACHE_DIRECTORY, XDG_CACHE_HOME nor HOME is set"))
+        .ok_or_else(|| {
+            io::Error::other("neither CACHE_DIRECTORY, STATE_DIRECTORY, XDG_CACHE_HOME nor HOME is set")
+        })
 }
 
 #[cfg(test)]
