@@ -42,6 +42,8 @@ pub struct RknnSession {
 struct Worker {
     context: Context,
     feeds: Vec<Feed>,
+    /// The memory that the NPU writes each output to, as f32; empty where the runtime is asked for them.
+    bound: Vec<usize>,
     /// Of one row.
     row: Vec<Vec<f32>>,
     /// Of all its rows, by output.
@@ -60,7 +62,7 @@ enum Feed {
 impl RknnSession {
     pub fn new(name: &str, runtime: &Arc<Runtime>, model: &mut [u8], most: usize) -> Result<Self, String> {
         let unknown = |failed| explained(failed, "versions unknown");
-        let mut context = Context::new(runtime, model).map_err(unknown)?;
+        let context = Context::new(runtime, model).map_err(unknown)?;
         let version = context.version().map_err(unknown)?;
         let versions = check(&version)?;
         let failed = |failed| explained(failed, &versions);
@@ -81,10 +83,9 @@ impl RknnSession {
             batch.for_each(|batch| *batch = None);
         }
         let lengths: Vec<usize> = of_outputs.iter().map(|attr| attr.n_elems as usize).collect();
-        let feeds = feeds(&mut context, &of_inputs).map_err(failed)?;
-        let bound = feeds.iter().filter(|feed| matches!(feed, Feed::Bound { .. })).count();
-        info!(model = name, versions, inputs = feeds.len(), without_a_copy = bound, "on the NPU");
-        let workers = vec![Worker::new(context, feeds, &lengths)];
+        let worker = Worker::new(context, &of_inputs, &of_outputs).map_err(failed)?;
+        info!(model = name, versions, without_a_copy = !worker.bound.is_empty(), "on the NPU");
+        let workers = vec![worker];
         Ok(Self { name: name.into(), versions, inputs, outputs, lengths, workers, most, spreads })
     }
 
@@ -117,11 +118,12 @@ impl RknnSession {
         }
         let mut context = first.context.duplicate()?;
         context.set_core_mask(1 << core)?;
-        let inputs = (0..first.feeds.len() as u32)
-            .map(|index| context.attr(QUERY_INPUT_ATTR, index))
-            .collect::<Result<Vec<_>, _>>()?;
-        let feeds = feeds(&mut context, &inputs)?;
-        Ok(Worker::new(context, feeds, &self.lengths))
+        let attrs = |context: &Context, command, count: usize| -> Result<Vec<TensorAttr>, Failed> {
+            (0..count as u32).map(|index| context.attr(command, index)).collect()
+        };
+        let inputs = attrs(&context, QUERY_INPUT_ATTR, self.inputs.len())?;
+        let outputs = attrs(&context, QUERY_OUTPUT_ATTR, self.outputs.len())?;
+        Worker::new(context, &inputs, &outputs)
     }
 
     fn try_run(&mut self, inputs: &[Input<'_>], outputs: &mut Vec<Tensor>) -> Result<(), String> {
@@ -201,9 +203,32 @@ impl Drop for RknnSession {
 }
 
 impl Worker {
-    fn new(context: Context, feeds: Vec<Feed>, lengths: &[usize]) -> Self {
-        let row = lengths.iter().map(|length| vec![0.0; *length]).collect();
-        Self { context, feeds, row, results: vec![Vec::new(); lengths.len()] }
+    /// Binds memory to inputs and outputs if our pictures can be written as the NPU reads them, and lets the runtime convert
+    /// and copy otherwise: all of them or none, since the runtime does not mix both ways.
+    fn new(mut context: Context, inputs: &[TensorAttr], outputs: &[TensorAttr]) -> Result<Self, Failed> {
+        let row = outputs.iter().map(|attr| vec![0.0; attr.n_elems as usize]).collect();
+        let results = vec![Vec::new(); outputs.len()];
+        let indices = 0..inputs.len() as u32;
+        let natives: Vec<TensorAttr> =
+            indices.map(|index| context.attr(QUERY_NATIVE_INPUT_ATTR, index)).collect::<Result<_, _>>()?;
+        let layouts: Option<Vec<Layout>> = natives.iter().map(Layout::of).collect();
+        let Some(layouts) = layouts else {
+            // Pictures come as planes; everything else as it is.
+            let feeds = (0..).zip(inputs).map(|(index, _)| Feed::Copied { index, fmt: NCHW }).collect();
+            return Ok(Self { context, feeds, bound: Vec::new(), row, results });
+        };
+        let mut feeds = Vec::with_capacity(layouts.len());
+        for (native, layout) in natives.into_iter().zip(layouts) {
+            let size = native.size_with_stride.max(native.size);
+            let memory = context.bind(TensorAttr { pass_through: 0, ..native }, size)?;
+            feeds.push(Feed::Bound { memory, layout });
+        }
+        let mut bound = Vec::with_capacity(outputs.len());
+        for attr in outputs {
+            let size = attr.n_elems.saturating_mul(size_of::<f32>() as u32);
+            bound.push(context.bind(TensorAttr { kind: FLOAT32, ..*attr }, size)?);
+        }
+        Ok(Self { context, feeds, bound, row, results })
     }
 
     /// Runs the rows `first`, `first + step`, .. of `rows`.
@@ -219,32 +244,19 @@ impl Worker {
                 }
             }
             self.context.run()?;
-            self.context.get_outputs(&mut self.row)?;
+            if self.bound.is_empty() {
+                self.context.get_outputs(&mut self.row)?;
+            }
+            for (memory, row) in self.bound.iter().zip(&mut self.row) {
+                let (values, _) = self.context.bytes(*memory).as_chunks();
+                row.iter_mut().zip(values).for_each(|(to, bytes)| *to = f32::from_ne_bytes(*bytes));
+            }
             for (all, row) in self.results.iter_mut().zip(&self.row) {
                 all.extend_from_slice(row);
             }
         }
         Ok(())
     }
-}
-
-/// Binds memory to each input whose own layout we can write, and lets the runtime do the rest. If one is not bound, none
-/// is: the runtime does not mix both ways.
-fn feeds(context: &mut Context, inputs: &[TensorAttr]) -> Result<Vec<Feed>, Failed> {
-    let indices = 0..inputs.len() as u32;
-    let natives: Vec<TensorAttr> =
-        indices.map(|index| context.attr(QUERY_NATIVE_INPUT_ATTR, index)).collect::<Result<_, _>>()?;
-    let layouts: Option<Vec<Layout>> = natives.iter().map(Layout::of).collect();
-    let Some(layouts) = layouts else {
-        // Pictures come as planes; everything else as it is.
-        return Ok((0..).zip(inputs).map(|(index, _)| Feed::Copied { index, fmt: NCHW }).collect());
-    };
-    let bind = |(mut native, layout): (TensorAttr, Layout)| {
-        native.pass_through = 0;
-        let size = native.size_with_stride.max(native.size);
-        context.bind(native, size).map(|memory| Feed::Bound { memory, layout })
-    };
-    natives.into_iter().zip(layouts).map(bind).collect()
 }
 
 /// As the other engines name a tensor: pictures as `[N, C, H, W]`, whatever the NPU's own order is.
@@ -290,6 +302,6 @@ fn check(version: &SdkVersion) -> Result<String, String> {
 }
 
 fn text(bytes: &[c_char]) -> String {
-    let bytes: Vec<u8> = bytes.iter().map(|c| *c as u8).take_while(|byte| *byte != 0).collect();
+    let bytes: Vec<u8> = bytes.iter().flat_map(|c| c.to_ne_bytes()).take_while(|byte| *byte != 0).collect();
     String::from_utf8_lossy(&bytes).into_owned()
 }
