@@ -11,6 +11,7 @@ use crate::config::EngineKind;
 use crate::engine::{self, Engine, Input, Options, Session, Tensor};
 use crate::heads::{AUTHORS_PADS, Interaction, Pads, Setting, import, quantise};
 use crate::pack::architecture::{Precision, Recipe};
+use crate::pack::pull::{self, KNOWN, Pull};
 use crate::pack::{DetectorKind, Pack, RandomPack, Role, make_random};
 
 #[derive(Debug, clap::Args)]
@@ -31,6 +32,25 @@ enum Command {
         /// `nano`, a pack's folder, or a `.tar.zst` of one.
         #[arg(default_value = "nano")]
         pack: PathBuf,
+    },
+    /// Fetch a pack with published weights, check it, and put it in place
+    Pull {
+        /// Which one; `watchword models list` says what there is.
+        #[arg(value_parser = clap::builder::PossibleValuesParser::new(KNOWN.map(|known| known.name)))]
+        name: String,
+        /// What the weights are kept in; f32 is what NPUs' converters and GPUs want.
+        #[arg(long, value_enum, default_value_t = PrecisionArg::Int8)]
+        precision: PrecisionArg,
+        /// Instead of the model hub: a mirror's address (https://..), a folder with the same files or with a pack, or a
+        /// .tar.zst of a pack.
+        #[arg(long, value_name = "URL|DIR|FILE")]
+        from: Option<String>,
+        /// The pack's folder; without it packs/NAME in the daemon's state folder if there is one, else here.
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+        /// Take files that differ from those that were pulled first.
+        #[arg(long)]
+        update: bool,
     },
     /// Read a checkpoint of the paper's authors (PyTorch) and write its interaction heads
     ImportHeads {
@@ -81,11 +101,23 @@ enum PrecisionArg {
     Int8,
 }
 
+impl From<PrecisionArg> for Precision {
+    fn from(precision: PrecisionArg) -> Self {
+        match precision {
+            PrecisionArg::F32 => Self::F32,
+            PrecisionArg::Int8 => Self::Int8,
+        }
+    }
+}
+
 /// Runs the subcommand; what it has to say goes to standard output.
 pub fn run(args: Args) -> anyhow::Result<()> {
     match args.command {
         Command::List { folders } => list(&folders),
         Command::Verify { pack } => verify(&pack),
+        Command::Pull { name, precision, from, out, update } => {
+            pull_known(&name, precision.into(), from.as_deref(), out, update)
+        }
         Command::ImportHeads { checkpoint, out, embedding, before, rate, masked, tau, int8 } => {
             let pads = if masked { Pads::default() } else { AUTHORS_PADS };
             let file =
@@ -106,16 +138,53 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                 .into_iter()
                 .find(|(name, _)| *name == architecture)
                 .with_context(|| format!("architecture {architecture} is not known"))?;
-            let precision = match precision {
-                PrecisionArg::F32 => Precision::F32,
-                PrecisionArg::Int8 => Precision::Int8,
-            };
-            let pack = RandomPack { name: name.into(), recipe: Recipe { clip, precision, seed } };
+            let recipe = Recipe { clip, precision: precision.into(), seed };
+            let pack = RandomPack { name: name.into(), recipe };
             let manifest = make_random(&pack, &out)?;
             println!("{}@{} is in {}", manifest.name, manifest.version, out.display());
             Ok(())
         }
     }
+}
+
+fn pull_known(
+    name: &str,
+    precision: Precision,
+    from: Option<&str>,
+    out: Option<PathBuf>,
+    update: bool,
+) -> anyhow::Result<()> {
+    let known =
+        KNOWN.into_iter().find(|known| known.name == name).with_context(|| format!("no pack {name}"))?;
+    let out = out.unwrap_or_else(|| {
+        let word = if precision == Precision::F32 { "f32" } else { "int8" };
+        super::state::folder().unwrap_or_default().join("packs").join(format!("{name}-{word}"))
+    });
+    println!("{name}: licence of the weights: {}", known.license);
+    let bar = super::progress::bytes();
+    let mut file = String::new();
+    let mut progress = |now: pull::Progress<'_>| {
+        if file != now.file {
+            now.file.clone_into(&mut file);
+            bar.set_message(file.clone());
+        }
+        bar.set_length(now.total.unwrap_or(now.done));
+        bar.set_position(now.done);
+    };
+    let engine = engine(crate::config::EngineKind::Cpu);
+    let mut try_out = |pack: &Pack| {
+        bar.set_message("trying it out");
+        [Role::Image, Role::Text, Role::Detector]
+            .into_iter()
+            .filter(|role| *role != Role::Text || pack.manifest().text.is_some())
+            .try_for_each(|role| pack.load(role, &*engine, Options { threads: 1 }).map(drop))
+    };
+    let wanted = Pull { known, precision, from, out: &out, update };
+    let pulled = pull::pull(&wanted, &mut progress, &mut try_out);
+    bar.finish_and_clear();
+    let pack = pulled?;
+    println!("{} is in {out}; use it with\n\n[pack]\npath = {out:?}", pack.identity(), out = out.display());
+    Ok(())
 }
 
 fn list(folders: &[PathBuf]) -> anyhow::Result<()> {
@@ -131,7 +200,8 @@ fn list(folders: &[PathBuf]) -> anyhow::Result<()> {
         packs.iter().for_each(|path| show(path));
     }
     let names = RandomPack::ARCHITECTURES.map(|(name, _)| name).join(", ");
-    println!("\nmake-random knows {names}");
+    println!("\npull knows {}", KNOWN.map(|known| known.name).join(", "));
+    println!("make-random knows {names}");
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! The progress bar of the commands that go through a recording.
+//! The progress bars of the commands that take long.
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -9,7 +9,16 @@ pub fn bar(frames: Option<u64>) -> ProgressBar {
         Some(frames) => (ProgressBar::new(frames), "{bar:32} {pos}/{len} frames  {per_sec}  {eta} left"),
         None => (ProgressBar::new_spinner(), "{spinner} {pos} frames  {per_sec}  {elapsed}"),
     };
-    // The template is a constant; a bad one would show in every run.
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    bar.with_style(style)
+    bar.with_style(style(template))
+}
+
+/// A bar over the bytes of a download, with its message before it.
+pub fn bytes() -> ProgressBar {
+    ProgressBar::new(0)
+        .with_style(style("{msg:36} {bar:24} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left"))
+}
+
+/// Templates are constants; a bad one would show in every run.
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }

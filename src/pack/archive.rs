@@ -47,7 +47,8 @@ pub fn unpacked(archive: &Path) -> Result<PathBuf, PackError> {
     Ok(folder)
 }
 
-fn unpack(archive: &Path, into: &Path) -> io::Result<()> {
+/// Unpacks into the folder `into`, which must not exist.
+pub fn unpack(archive: &Path, into: &Path) -> io::Result<()> {
     fs::create_dir(into)?;
     let decoder = StreamingDecoder::new(BufReader::new(File::open(archive)?)).map_err(invalid)?;
     let mut tar = tar::Archive::new(decoder.take(MOST_BYTES));

@@ -151,7 +151,7 @@ pub struct HashingFile {
 
 impl HashingFile {
     pub fn create(path: &Path) -> io::Result<Self> {
-        Ok(Self { file: io::BufWriter::new(File::create_new(path)?), hasher: Sha256::new() })
+        Ok(Self { file: io::BufWriter::new(File::create(path)?), hasher: Sha256::new() })
     }
 
     /// Flushes to the disk; the hash in hexadecimal.

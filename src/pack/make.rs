@@ -10,7 +10,7 @@ use std::path::Path;
 
 use super::architecture::{CLIP_VIT_B16, CLIP_VIT_B32, Clip, Graph, Precision, Recipe, TINYCLIP_VIT_8M_16};
 use super::files::{HashingFile, MANIFEST};
-use super::manifest::{Embedding, Files, Filter, Image, Manifest, Pooling, Text};
+use super::manifest::{Detector, Embedding, Files, Filter, Image, Manifest, Pooling, Text};
 use super::{Pack, PackError, Role, nano};
 use crate::engine::ModelBytes;
 
@@ -51,10 +51,7 @@ pub fn make_random(pack: &RandomPack, out: &Path) -> Result<Manifest, PackError>
 
 fn write_files(pack: &RandomPack, nano: &Pack, folder: &Path) -> io::Result<Manifest> {
     let Recipe { clip, precision, seed } = pack.recipe;
-    let word = match precision {
-        Precision::F32 => "f32",
-        Precision::Int8 => "int8",
-    };
+    let word = word(precision);
     let mut hashes = BTreeMap::new();
     let mut add =
         |file: &str, write: &mut dyn FnMut(&mut HashingFile) -> io::Result<()>| -> io::Result<String> {
@@ -68,47 +65,89 @@ fn write_files(pack: &RandomPack, nano: &Pack, folder: &Path) -> io::Result<Mani
     let image = add(&format!("image.{word}.onnx"), &mut tower(Recipe::image_tower))?;
     let text = add(&format!("text.{word}.onnx"), &mut tower(Recipe::text_tower))?;
     let tokenizer = add("tokenizer.json", &mut |to| to.write_all(&nano::clip_tokenizer()?))?;
+    let detector = detector(nano, folder, &mut hashes)?;
 
+    let towers = Towers { image, text, tokenizer };
+    let space = format!("random/{}/{seed}", pack.name);
+    let mut manifest = manifest(&clip, space, towers, detector, hashes);
+    manifest.name = format!("{}-random-{word}", pack.name);
+    manifest.license = "none: the towers' weights are random; detector and tokenizer as in nano".into();
+    manifest.source = format!("watchword models make-random {} --precision {word} --seed {seed}", pack.name);
+    write_manifest(&manifest, folder)?;
+    Ok(manifest)
+}
+
+/// As in names of files and packs.
+pub(super) fn word(precision: Precision) -> &'static str {
+    match precision {
+        Precision::F32 => "f32",
+        Precision::Int8 => "int8",
+    }
+}
+
+/// Writes the detector of `nano` into `folder`, and its hash to the others.
+pub(super) fn detector(
+    nano: &Pack,
+    folder: &Path,
+    hashes: &mut BTreeMap<String, String>,
+) -> io::Result<Detector> {
     let mut detector = nano.manifest().detector.clone();
     let model = nano.model(Role::Detector, "cpu").map_err(io::Error::other)?;
     let file = detector.files.get("cpu").cloned().unwrap_or_default();
-    let file = add(&file, &mut |to| match &model.bytes {
-        ModelBytes::Static(bytes) => to.write_all(bytes),
-        ModelBytes::File(path) => io::copy(&mut fs::File::open(path)?, to).map(drop),
-    })?;
+    let mut to = HashingFile::create(&folder.join(&file))?;
+    match &model.bytes {
+        ModelBytes::Static(bytes) => to.write_all(bytes)?,
+        ModelBytes::File(path) => io::copy(&mut fs::File::open(path)?, &mut to).map(drop)?,
+    }
+    hashes.insert(file.clone(), to.finish()?);
     detector.files = cpu(file);
+    Ok(detector)
+}
 
-    let manifest = Manifest {
-        name: format!("{}-random-{word}", pack.name),
+/// The names of the files of two towers.
+pub(super) struct Towers {
+    pub image: String,
+    pub text: String,
+    pub tokenizer: String,
+}
+
+/// The manifest of a CLIP's pack, without its name and where it comes from.
+pub(super) fn manifest(
+    clip: &Clip,
+    space: String,
+    towers: Towers,
+    detector: Detector,
+    hashes: BTreeMap<String, String>,
+) -> Manifest {
+    Manifest {
+        name: String::new(),
         version: 1,
-        license: "none: the towers' weights are random; detector and tokenizer as in nano".into(),
-        source: format!("watchword models make-random {} --precision {word} --seed {seed}", pack.name),
-        embedding: Embedding {
-            width: clip.embedding,
-            space: format!("random/{}/{seed}", pack.name),
-            logit_scale: 100.0,
-        },
+        license: String::new(),
+        source: String::new(),
+        embedding: Embedding { width: clip.embedding, space, logit_scale: 100.0 },
         image: Image {
             size: [clip.picture; 2],
             mean: [0.481_454_66, 0.457_827_5, 0.408_210_73],
             std: [0.268_629_54, 0.261_302_6, 0.275_777_1],
             resize: Filter::Bicubic,
-            files: cpu(image),
+            files: cpu(towers.image),
         },
         text: Some(Text {
-            tokenizer,
+            tokenizer: towers.tokenizer,
             context: clip.context,
             pooling: Pooling::Eot,
             template: "a photo of a person {}.".into(),
-            files: cpu(text),
+            files: cpu(towers.text),
         }),
         detector,
         heads: None,
         sha256: hashes,
-    };
-    let text = toml::to_string(&manifest).map_err(io::Error::other)?;
-    fs::write(folder.join(MANIFEST), text)?;
-    Ok(manifest)
+    }
+}
+
+pub(super) fn write_manifest(manifest: &Manifest, folder: &Path) -> io::Result<()> {
+    let text = toml::to_string(manifest).map_err(io::Error::other)?;
+    fs::write(folder.join(MANIFEST), text)
 }
 
 fn cpu(file: String) -> Files {

@@ -9,6 +9,7 @@ mod files;
 mod make;
 pub mod manifest;
 mod nano;
+pub mod pull;
 #[cfg(test)]
 mod tests;
 
