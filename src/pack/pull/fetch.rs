@@ -92,13 +92,13 @@ fn copy(folder: &Path, path: &str, to: &Path) -> Result<Fetched, PullError> {
     let Some(from) = places.iter().find(|place| place.is_file()) else {
         return Err(PullError::NotThere { folder: folder.to_owned(), path: path.to_owned() });
     };
-    let failed = |source| PullError::Copy { from: from.clone(), source };
+    let failed = |error| PullError::Copy { from: from.clone(), error };
     fs::copy(from, to).map_err(failed)?;
     Ok(Fetched { sha256: hash(to)? })
 }
 
 fn hash(path: &Path) -> Result<String, PullError> {
-    let hash = hash_file(path).map_err(|source| PullError::Write { path: path.to_owned(), source })?;
+    let hash = hash_file(path).map_err(|error| PullError::Write { path: path.to_owned(), error })?;
     Ok(hex::encode(hash))
 }
 
@@ -151,7 +151,7 @@ impl Download<'_> {
         let fits = declared.sha256.as_ref().is_none_or(|wanted| *wanted == sha256)
             && declared.size.is_none_or(|wanted| wanted == size);
         if !fits {
-            fs::remove_file(self.to).map_err(|source| self.unwritten(source))?;
+            fs::remove_file(self.to).map_err(|error| self.unwritten(error))?;
         }
         Ok(fits.then_some(Fetched { sha256 }))
     }
@@ -161,8 +161,8 @@ impl Download<'_> {
         PullError::Damaged { url: self.url.clone(), wanted }
     }
 
-    fn unwritten(&self, source: io::Error) -> PullError {
-        PullError::Write { path: self.to.to_owned(), source }
+    fn unwritten(&self, error: io::Error) -> PullError {
+        PullError::Write { path: self.to.to_owned(), error }
     }
 
     fn attempt(&self, have: u64, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Declared, PullError> {
@@ -183,12 +183,12 @@ impl Download<'_> {
             return Err(PullError::TooLarge { url: self.url.clone() });
         }
         let file = OpenOptions::new().create(true).write(true).append(append).truncate(!append).open(self.to);
-        let mut file = file.map_err(|source| self.unwritten(source))?;
+        let mut file = file.map_err(|error| self.unwritten(error))?;
         let end = self.pour(&mut response, &mut file, done, total, progress)?;
-        file.sync_all().map_err(|source| self.unwritten(source))?;
+        file.sync_all().map_err(|error| self.unwritten(error))?;
         if total.is_some_and(|total| end < total) {
-            let source = io::Error::new(io::ErrorKind::UnexpectedEof, format!("cut off after {end} bytes"));
-            return Err(PullError::Connection { url: self.url.clone(), source });
+            let error = io::Error::new(io::ErrorKind::UnexpectedEof, format!("cut off after {end} bytes"));
+            return Err(PullError::Connection { url: self.url.clone(), error });
         }
         Ok(declared)
     }
@@ -203,7 +203,7 @@ impl Download<'_> {
             }
             let response = request
                 .call()
-                .map_err(|error| PullError::Connection { url: self.url.clone(), source: error.into_io() })?;
+                .map_err(|error| PullError::Connection { url: self.url.clone(), error: error.into_io() })?;
             declared.note(&response);
             if !response.status().is_redirection() {
                 return Ok(response);
@@ -230,14 +230,14 @@ impl Download<'_> {
                 Ok(0) => return Ok(done),
                 Ok(length) => length,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(source) => return Err(PullError::Connection { url: self.url.clone(), source }),
+                Err(error) => return Err(PullError::Connection { url: self.url.clone(), error }),
             };
             done += length as u64;
             if done > LARGEST_FILE {
                 return Err(PullError::TooLarge { url: self.url.clone() });
             }
             let bytes = buffer.get(..length).unwrap_or_default();
-            file.write_all(bytes).map_err(|source| self.unwritten(source))?;
+            file.write_all(bytes).map_err(|error| self.unwritten(error))?;
             progress(Progress { file: self.path, done, total });
         }
     }

@@ -31,8 +31,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Why a pack was not pulled. The store is as before.
 #[derive(Debug, thiserror::Error)]
 pub enum PullError {
-    #[error("{url}: {source}; run it again, it goes on where it was cut off, or name a mirror with --from")]
-    Connection { url: String, source: io::Error },
+    #[error("{url}: {error}; run it again, it goes on where it was cut off, or name a mirror with --from")]
+    Connection { url: String, error: io::Error },
     #[error("{url}: the host answers {status}; is there such a file, or is a mirror wanted (--from)?")]
     Status { url: String, status: u16 },
     #[error("{url}: sends on to {to:?}, which is no address that can be followed from there")]
@@ -50,10 +50,10 @@ pub enum PullError {
     Changed { file: String, found: String, locked: String, lock: PathBuf },
     #[error("{folder} holds neither {path} nor a file of that name alone, and no pack.toml")]
     NotThere { folder: PathBuf, path: String },
-    #[error("{from}: {source}")]
-    Copy { from: PathBuf, source: io::Error },
-    #[error("{path}: {source}; is there room on the disk, and may we write there? --out names another place")]
-    Write { path: PathBuf, source: io::Error },
+    #[error("{from}: {error}")]
+    Copy { from: PathBuf, error: io::Error },
+    #[error("{path}: {error}; is there room on the disk, and may we write there? --out names another place")]
+    Write { path: PathBuf, error: io::Error },
     #[error("{path}: {reason}; mend it, or remove it and trust what comes next")]
     Lock { path: PathBuf, reason: String },
     #[error("what was fetched is no pack that works: {0}")]
@@ -104,7 +104,7 @@ fn pull_with(
     let name = pull.out.file_name().unwrap_or_default().to_string_lossy();
     let store = pull.out.parent().unwrap_or(Path::new(""));
     let partial = pull.out.with_file_name(format!(".{name}.partial"));
-    let unwritten = |source| PullError::Write { path: partial.clone(), source };
+    let unwritten = |error| PullError::Write { path: partial.clone(), error };
     let local = pull.from.filter(|from| !is_address(from)).map(Path::new);
     let lock = match local {
         Some(archive) if archive.is_file() => {
@@ -149,7 +149,7 @@ fn gather(
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Lock, PullError> {
     let Known { repository, revision, .. } = pull.known;
-    let unwritten = |source| PullError::Write { path: partial.to_owned(), source };
+    let unwritten = |error| PullError::Write { path: partial.to_owned(), error };
     fs::create_dir_all(partial).map_err(unwritten)?;
     let lock_file = store.join(lock::NAME);
     let mut lock = Lock::read(&lock_file)?;
@@ -188,7 +188,7 @@ fn copy_pack(from: &Path, to: &Path) -> Result<(), PullError> {
     let names = pack.manifest().sha256.keys().map(String::as_str).chain([MANIFEST]);
     for name in names {
         let source = from.join(name);
-        fs::copy(&source, to.join(name)).map_err(|error| PullError::Copy { from: source, source: error })?;
+        fs::copy(&source, to.join(name)).map_err(|error| PullError::Copy { from: source, error })?;
     }
     Ok(())
 }
