@@ -171,7 +171,7 @@ fn pull_known(
         bar.set_length(now.total.unwrap_or(now.done));
         bar.set_position(now.done);
     };
-    let engine = engine(crate::config::EngineKind::Cpu);
+    let engine = engine::engine(EngineKind::Cpu);
     let mut try_out = |pack: &Pack| {
         bar.set_message("trying it out");
         [Role::Image, Role::Text, Role::Detector]

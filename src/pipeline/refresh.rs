@@ -140,7 +140,7 @@ impl Refresh {
         let age = kept.encoded.map_or(Duration::MAX, |at| now.saturating_sub(at));
         let settings = &self.settings;
         if settings.exact
-            || age >= settings.age.into()
+            || age >= Duration::from(settings.age)
             || rect.iou(&kept.rect) < settings.moved
             || look.difference(&kept.look) > settings.changed
         {
