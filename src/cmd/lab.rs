@@ -7,6 +7,7 @@ mod init;
 mod make_synthetic;
 mod map;
 mod materials;
+mod train;
 
 use clap::Subcommand;
 
@@ -34,6 +35,8 @@ enum Command {
     MakeSynthetic(make_synthetic::Args),
     /// Judge detections against annotations: frame and video mAP
     Map(map::Args),
+    /// Train heads on the features of a data set
+    Train(train::Args),
 }
 
 /// Runs the subcommand.
@@ -46,5 +49,6 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         Command::Init(args) => init::run(args),
         Command::MakeSynthetic(args) => make_synthetic::run(args),
         Command::Map(args) => map::run(args),
+        Command::Train(args) => train::run(args),
     }
 }

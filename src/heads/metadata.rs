@@ -6,7 +6,8 @@ use std::str::FromStr;
 use super::weights::WeightsError;
 
 /// What a unit attends to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// The persons of the frame, as the units before left them, each one among them.
     Person,
@@ -43,7 +44,8 @@ impl FromStr for Kind {
 
 /// How many keys a unit of each kind was trained with: those that are missing were zero features and took part in the
 /// softmax. 0 where they were masked, and nothing stands in for what is not there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Pads {
     pub person: usize,
     pub object: usize,

@@ -11,3 +11,4 @@ pub mod map;
 pub mod split;
 pub mod synthetic;
 pub mod tables;
+pub mod training;

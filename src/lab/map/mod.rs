@@ -15,6 +15,7 @@ mod tube;
 
 pub use catalogue::{Catalogue, Class, Label, Video};
 pub use oracle::{oracle, persons};
+pub use precision::average_precision;
 pub use region::{Region, RegionError};
 pub use report::{LabelScore, Measure, Report, frame_map, video_map};
 pub use tube::{Tube, TubeError, whole};
