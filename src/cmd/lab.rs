@@ -1,5 +1,6 @@
 //! `watchword lab`: the science behind the heads, for workstations.
 
+mod ablate;
 mod eval;
 mod features;
 mod heads;
@@ -23,6 +24,8 @@ pub struct Args {
 enum Command {
     /// Find thresholds from footage in which nothing happens, as `watchword calibrate`
     Calibrate(calibrate::Args),
+    /// Make the papers' tables: train every row, judge it, and set it beside the published figures
+    Ablate(ablate::Args),
     /// Judge heads on features that were kept, beside the papers' figures
     Eval(eval::Args),
     /// Keep what the networks see in a data set, for training
@@ -43,6 +46,7 @@ enum Command {
 pub fn run(args: Args) -> anyhow::Result<()> {
     match args.command {
         Command::Calibrate(args) => calibrate::run(args),
+        Command::Ablate(args) => ablate::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Features(args) => features::run(args),
         Command::Heads(args) => heads::run(args),

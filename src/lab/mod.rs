@@ -2,6 +2,7 @@
 //!
 //! Nothing that runs on a board knows this room; the feature `lab` leaves it out.
 
+pub mod ablate;
 pub mod annotation;
 pub mod dataset;
 pub mod eval;

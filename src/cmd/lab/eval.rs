@@ -96,6 +96,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                 background: materials.background.clone(),
                 min_score: args.task.min_score,
                 fps: args.task.fps,
+                linking: args.task.linking(),
             };
             let videos = materials.judged(&labels);
             ensure!(!videos.is_empty(), "split {}: no video shows an unseen label", split.name);

@@ -10,6 +10,7 @@ use crate::engine::{self, Options};
 use crate::lab::annotation::{self, Setting};
 use crate::lab::dataset::{Dataset, Texts, Video};
 use crate::lab::eval::{self, Background, MIN_SCORE, Tubes};
+use crate::lab::link::Linking;
 use crate::lab::map::Catalogue;
 use crate::lab::split::{Division, Split};
 use crate::lab::tables::benchmark;
@@ -44,12 +45,22 @@ pub struct Task {
     /// Frame numbers in a second, for the memory: as the heads were trained; 1, as in the paper, makes every frame a slot
     #[arg(long, default_value_t = 1.0, value_parser = parse_fps)]
     pub fps: f32,
+    /// Tubes that are shorter, in frames, are dropped
+    #[arg(long, value_name = "FRAMES", default_value_t = Linking::default().min_length)]
+    pub shortest_tube: i64,
     /// What people do otherwise, in words, to take part in the softmax
     #[arg(long, value_name = "PHRASE", num_args = 1..)]
     pub background: Vec<String>,
     /// The pack that made the features, to read the background
     #[arg(long, requires = "background")]
     pub pack: Option<PathBuf>,
+}
+
+impl Task {
+    /// How boxes become tubes.
+    pub fn linking(&self) -> Linking {
+        Linking { min_length: self.shortest_tube, ..Linking::default() }
+    }
 }
 
 fn parse_fps(text: &str) -> Result<f32, String> {
@@ -109,6 +120,14 @@ impl Materials {
         let may =
             |index: usize| self.listed.as_ref().is_none_or(|listed| listed.binary_search(&index).is_ok());
         eval::showing(videos.filter(|(index, _)| may(*index)).map(|(_, video)| video), labels)
+    }
+
+    /// The videos that heads may be trained on: none that a list says are judged.
+    pub fn training(&self) -> Dataset {
+        let listed = self.listed.as_deref().unwrap_or_default();
+        let videos = self.dataset.videos.iter().enumerate();
+        let videos = videos.filter(|(index, _)| listed.binary_search(index).is_err());
+        Dataset { videos: videos.map(|(_, video)| video.clone()).collect(), ..self.dataset.clone() }
     }
 
     /// What a number depends on besides heads and splits.

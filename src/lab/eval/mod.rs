@@ -44,6 +44,8 @@ pub struct Setting<'a> {
     pub background: Option<Background>,
     /// Persons count with a score above this.
     pub min_score: f32,
+    /// How boxes become tubes; the step between frames is the videos' own.
+    pub linking: Linking,
     /// Frame numbers in a second, for the memory's slots.
     pub fps: f32,
 }
@@ -157,8 +159,7 @@ pub fn reports(
             videos.iter().filter_map(|video| names.known_video(&video.name)).collect();
         truth.tubes = tubes.actions.iter().filter(|action| judged.contains(&action.video)).cloned().collect();
         let step = videos.iter().map(|video| step(video)).min().unwrap_or(1);
-        let linked =
-            link(found.frames.as_deref().unwrap_or_default(), &Linking { step, ..Linking::default() });
+        let linked = link(found.frames.as_deref().unwrap_or_default(), &Linking { step, ..setting.linking });
         found.tubes = Some(linked?);
     }
     let counted: Vec<Label> = labels.iter().map(|label| Label(*label)).collect();

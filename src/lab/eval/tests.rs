@@ -114,6 +114,7 @@ fn setting(heads: Heads<'_>) -> Setting<'_> {
         background: None,
         min_score: MIN_SCORE,
         fps: 1.0,
+        linking: Linking::default(),
     }
 }
 

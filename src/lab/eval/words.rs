@@ -63,5 +63,7 @@ pub fn first_phrasing(texts: &Texts) -> Texts {
         debug_assert!(pushed, "every label has a phrasing, and embeddings are no zeros");
     }
     let sentences = texts.sentences.iter().map(|sentences| sentences.iter().take(1).cloned().collect());
-    Texts { sentences: sentences.collect(), rows, ..texts.clone() }
+    // What is trained on it is another thing than what is trained on all of them.
+    let key = if texts.phrasings() > 1 { format!("{} first", texts.key) } else { texts.key.clone() };
+    Texts { sentences: sentences.collect(), rows, key, ..texts.clone() }
 }

@@ -1,0 +1,103 @@
+//! `lab ablate` on a world made here, with heads hardly trained: the tables are filled, and nothing is trained twice.
+#![cfg(feature = "lab")]
+
+mod common;
+
+use std::path::Path;
+
+use common::{complaint, output, watchword};
+use serde_json::Value;
+
+fn said(arguments: &[&str]) -> String {
+    let mut command = watchword();
+    let run = output(command.arg("lab").args(arguments));
+    assert!(run.status.success(), "{command:?}: {}", complaint(&run));
+    String::from_utf8(run.stdout).unwrap()
+}
+
+fn refused(arguments: &[&str]) -> String {
+    let mut command = watchword();
+    let run = output(command.arg("lab").args(arguments));
+    assert!(!run.status.success(), "{command:?} succeeded");
+    complaint(&run)
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn tables_are_filled_and_nothing_is_trained_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let (world, out) = (folder.path().join("world"), folder.path().join("out"));
+    said(&["make-synthetic", text(&world), "--seed", "1", "--families", "4"]);
+    let ablate = |tables: &str, more: &[&str]| {
+        let arguments =
+            ["ablate", text(&world), "--split", text(&world), "--out", text(&out), "--tables", tables];
+        said(&[&arguments[..], &["--iterations", "2", "--rounds", "1"], more].concat())
+    };
+    let first = ablate("zero-shot", &[]);
+    assert!(first.contains("3 heads trained, 0 from before"), "{first}");
+    let again = ablate("zero-shot", &[]);
+    assert!(again.contains("0 heads trained, 3 from before"), "{again}");
+    assert_eq!(
+        first.replace("3 heads trained, 0", "0 heads trained, 3"),
+        again,
+        "the same heads score the same"
+    );
+    // Two of its rows are trained by now, and the seed 0 of the rest is another's.
+    let more = ablate("units", &["--seeds", "2"]);
+    assert!(more.contains("7 heads trained, 1 from before"), "{more}");
+
+    let sheet: Value = serde_json::from_slice(&std::fs::read(out.join("units.json")).unwrap()).unwrap();
+    let rows = sheet["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 4);
+    for row in rows {
+        let ours = &row["cells"][0]["ours"];
+        assert_eq!(ours["runs"].as_array().unwrap().len(), 2, "{row}");
+        assert!((0.0..=100.0).contains(&ours["mean"].as_f64().unwrap()));
+        assert_eq!(row["cells"][0]["published"], Value::Null, "nothing is published of a world");
+        assert_eq!(row["labels"].as_array().unwrap().len(), 5, "the unseen family");
+    }
+    let markdown = std::fs::read_to_string(out.join("units.md")).unwrap();
+    assert!(more.contains(&markdown), "{markdown}");
+
+    // What a row lacks is said in its place; a variant is a row more.
+    let variant = format!("the same={}", text(&world));
+    let beyond = ablate("beyond", &["--variant", &variant]);
+    for line in [
+        "explicit background: no --background is given.",
+        "averaged phrasings: the features hold one phrasing",
+    ] {
+        assert!(beyond.contains(line), "{line} is not in {beyond}");
+    }
+    let same = |name: &str| {
+        let line = beyond.lines().find(|line| line.starts_with(&format!("| {name} |")));
+        line.unwrap_or_else(|| panic!("{name} is not in {beyond}")).split('|').nth(3).unwrap().to_owned()
+    };
+    assert_eq!(same("iCLIP + prompting"), same("iCLIP + prompting, the same"));
+    assert_ne!(same("iCLIP + prompting"), same("voting along the track"));
+
+    let truth = world.join("truth.json");
+    let video = ablate("video", &["--truth", text(&truth), "--shortest-tube", "5"]);
+    let baseline = video.lines().find(|line| line.starts_with("| baseline")).unwrap();
+    let figures: Vec<f64> = baseline.split('|').filter_map(|cell| cell.trim().parse().ok()).collect();
+    assert!(figures.len() == 5 && figures[0] > 0.0 && figures.is_sorted_by(|a, b| a >= b), "{baseline}");
+}
+
+#[test]
+fn what_cannot_be_made_is_said_before_anything_is_trained() {
+    let folder = tempfile::tempdir().unwrap();
+    let (world, out) = (folder.path().join("world"), folder.path().join("out"));
+    said(&["make-synthetic", text(&world), "--families", "4"]);
+    let ablate = |more: &[&str]| refused(&[&["ablate", text(&world), "--out", text(&out)], more].concat());
+    let error = ablate(&["--tables", "unit"]);
+    assert!(error.contains("there is no table unit"), "{error}");
+    let error = ablate(&["--tables", "supervised"]);
+    assert!(error.contains("--videos lists the test videos"), "{error}");
+    let error = ablate(&["--tables", "video", "--split", text(&world)]);
+    assert!(error.contains("table video") && error.contains("--truth"), "{error}");
+    let error = ablate(&["--tables", "units", "--split", text(&world), "--iterations", "0"]);
+    assert!(error.contains("iterations"), "{error}");
+    assert!(!out.join("runs").exists());
+}
