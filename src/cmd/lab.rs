@@ -22,10 +22,10 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Find thresholds from footage in which nothing happens, as `watchword calibrate`
-    Calibrate(calibrate::Args),
     /// Make the papers' tables: train every row, judge it, and set it beside the published figures
     Ablate(ablate::Args),
+    /// Find thresholds from footage in which nothing happens, as `watchword calibrate`
+    Calibrate(calibrate::Args),
     /// Judge heads on features that were kept, beside the papers' figures
     Eval(eval::Args),
     /// Keep what the networks see in a data set, for training
@@ -45,8 +45,8 @@ enum Command {
 /// Runs the subcommand.
 pub fn run(args: Args) -> anyhow::Result<()> {
     match args.command {
-        Command::Calibrate(args) => calibrate::run(args),
         Command::Ablate(args) => ablate::run(args),
+        Command::Calibrate(args) => calibrate::run(args),
         Command::Eval(args) => eval::run(args),
         Command::Features(args) => features::run(args),
         Command::Heads(args) => heads::run(args),
