@@ -9,6 +9,7 @@ use std::path::Path;
 use common::{complaint, output, watchword};
 use watchword::lab::dataset::Dataset;
 use watchword::lab::eval::{self, Heads, MIN_SCORE, Setting};
+use watchword::lab::link::Linking;
 use watchword::lab::map::Measure;
 use watchword::lab::split::Split;
 use watchword::lab::synthetic::{self, Size};
@@ -25,6 +26,7 @@ fn judge(world: &Path, heads: Heads<'_>) -> f64 {
         judging: Judging::default(),
         background: None,
         min_score: MIN_SCORE,
+        linking: Linking::default(),
         fps: 1.0,
     };
     let videos = eval::showing(data.videos.iter(), &labels);
