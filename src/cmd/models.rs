@@ -78,6 +78,14 @@ enum Command {
         #[arg(long)]
         int8: bool,
     },
+    /// Write a pack's image tower as scoring.regions = "one-pass" runs it, to look into or convert
+    DeriveRegions {
+        /// `nano`, a pack's folder, or a `.tar.zst` of one.
+        pack: PathBuf,
+        /// The ONNX file to write.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
     /// Write a pack with an exact architecture and random weights, for benchmarks and tests.
     MakeRandom {
         /// The towers' architecture.
@@ -132,6 +140,11 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             let units: Vec<_> = heads.metadata().units.iter().map(|kind| kind.name()).collect();
             println!("{}: {} wide, units {}", out.display(), heads.width(), units.join(", "));
             Ok(())
+        }
+        Command::DeriveRegions { pack, out } => {
+            let tower = Pack::open(&pack)?.dense_tower("cpu")?;
+            let bytes = tower.bytes.whole().map_err(anyhow::Error::msg)?;
+            std::fs::write(&out, &bytes).with_context(|| format!("cannot write {}", out.display()))
         }
         Command::MakeRandom { architecture, precision, seed, out } => {
             let (name, clip) = RandomPack::ARCHITECTURES

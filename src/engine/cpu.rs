@@ -66,6 +66,7 @@ fn read(bytes: &ModelBytes) -> Result<rten::Model, String> {
     }
     match bytes {
         ModelBytes::Static(bytes) => options.load_static_slice(bytes),
+        ModelBytes::Made(bytes) => options.load(bytes.clone()),
         ModelBytes::File(path) => options.load_file(path),
     }
     .map_err(|error| error.to_string())
@@ -75,6 +76,7 @@ fn read(bytes: &ModelBytes) -> Result<rten::Model, String> {
 fn repaired(bytes: &ModelBytes) -> Result<Vec<u8>, String> {
     let model = match bytes {
         ModelBytes::Static(bytes) => ModelProto::parse_buf(bytes),
+        ModelBytes::Made(bytes) => ModelProto::parse_buf(bytes),
         ModelBytes::File(path) => {
             ModelProto::parse_file(File::open(path).map_err(|error| error.to_string())?)
         }

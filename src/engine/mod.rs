@@ -15,6 +15,8 @@ mod rknn;
 #[cfg(feature = "tract")]
 mod tract;
 
+use std::borrow::Cow;
+
 use crate::config::EngineKind;
 
 /// The processor's runtimes in this program.
@@ -61,6 +63,25 @@ pub struct Model {
 pub enum ModelBytes {
     Static(&'static [u8]),
     File(std::path::PathBuf),
+    /// Made while the program runs.
+    Made(Vec<u8>),
+}
+
+impl ModelBytes {
+    /// All of them.
+    ///
+    /// # Errors
+    /// They cannot be read, or are no whole ONNX model.
+    pub fn whole(&self) -> Result<Cow<'_, [u8]>, String> {
+        outline::Outline::of(self)?;
+        match self {
+            Self::Static(bytes) => Ok(Cow::Borrowed(bytes)),
+            Self::File(path) => {
+                std::fs::read(path).map(Cow::Owned).map_err(|error| format!("cannot be read: {error}"))
+            }
+            Self::Made(bytes) => Ok(Cow::Borrowed(bytes)),
+        }
+    }
 }
 
 /// How a session is to run.

@@ -27,6 +27,7 @@ impl Outline {
     pub fn of(bytes: &ModelBytes) -> Result<Self, String> {
         match bytes {
             ModelBytes::Static(bytes) => Self::read(&mut Cursor::new(bytes), bytes.len() as u64),
+            ModelBytes::Made(bytes) => Self::read(&mut Cursor::new(bytes), bytes.len() as u64),
             ModelBytes::File(path) => {
                 let cannot = |error| format!("cannot be read: {error}");
                 let metadata = std::fs::metadata(path).map_err(cannot)?;

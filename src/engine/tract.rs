@@ -127,6 +127,7 @@ fn read(bytes: &ModelBytes) -> Result<pb::ModelProto, String> {
     Outline::of(bytes)?;
     match bytes {
         ModelBytes::Static(bytes) => pb::ModelProto::decode(*bytes).map_err(|error| error.to_string()),
+        ModelBytes::Made(bytes) => pb::ModelProto::decode(&bytes[..]).map_err(|error| error.to_string()),
         ModelBytes::File(path) => tract_onnx::onnx().proto_model_for_path(path).map_err(chain),
     }
 }

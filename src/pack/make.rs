@@ -97,6 +97,7 @@ pub(super) fn detector(
     let mut to = HashingFile::create(&folder.join(&file))?;
     match &model.bytes {
         ModelBytes::Static(bytes) => to.write_all(bytes)?,
+        ModelBytes::Made(bytes) => to.write_all(bytes)?,
         ModelBytes::File(path) => io::copy(&mut fs::File::open(path)?, &mut to).map(drop)?,
     }
     hashes.insert(file.clone(), to.finish()?);

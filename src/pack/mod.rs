@@ -5,6 +5,7 @@
 
 pub mod architecture;
 mod archive;
+pub mod dense;
 mod files;
 mod make;
 pub mod manifest;
@@ -69,6 +70,8 @@ pub enum PackError {
     NoText { pack: String },
     #[error("pack {pack}: {role} tower {file}: {reason}; pack.toml and the model are not of one pack")]
     Shape { pack: String, role: Role, file: String, reason: String },
+    #[error("{file}: no regions can be read off this image tower: {reason}; set scoring.regions = \"crops\"")]
+    Dense { file: String, reason: String },
     #[error(transparent)]
     Engine(#[from] EngineError),
     #[error("{path}: {source}")]
@@ -123,6 +126,17 @@ impl Pack {
             }
         };
         Ok(Model { name: self.store.describe(file), bytes })
+    }
+
+    /// The image tower with an embedding for each cell of a grid over the picture besides; see [`dense`]. While it is
+    /// derived, the tower is in memory three times.
+    pub fn dense_tower(&self, engine: &str) -> Result<Model, PackError> {
+        let tower = self.model(Role::Image, engine)?;
+        let cannot = |reason: String| PackError::Dense { file: tower.name.clone(), reason };
+        let bytes = tower.bytes.whole().map_err(cannot)?;
+        let derived = dense::derive(&bytes, self.manifest.image.size);
+        let bytes = ModelBytes::Made(derived.map_err(|error| cannot(error.to_string()))?);
+        Ok(Model { name: format!("{} for regions", tower.name), bytes })
     }
 
     /// Loads the model of `role`, and checks its inputs and outputs against the manifest.

@@ -15,6 +15,7 @@ pub fn folder(model: &ModelBytes) -> io::Result<PathBuf> {
     let mut hash = Sha256::new();
     match model {
         ModelBytes::Static(bytes) => hash.update(bytes),
+        ModelBytes::Made(bytes) => hash.update(bytes),
         ModelBytes::File(path) => {
             io::copy(&mut File::open(path)?, &mut hash)?;
         }

@@ -98,6 +98,7 @@ impl Session for CudaSession {
 fn commit(mut builder: SessionBuilder, model: &ModelBytes) -> Result<OrtSession, String> {
     match model {
         ModelBytes::Static(bytes) => builder.commit_from_memory(bytes),
+        ModelBytes::Made(bytes) => builder.commit_from_memory(bytes),
         ModelBytes::File(path) => builder.commit_from_file(path),
     }
     .map_err(|error| error.to_string())

@@ -70,6 +70,7 @@ impl Rknn {
         let runtime = self.runtime.as_ref().map_err(Clone::clone)?;
         let mut bytes = match &model.bytes {
             ModelBytes::Static(bytes) => bytes.to_vec(),
+            ModelBytes::Made(bytes) => bytes.clone(),
             ModelBytes::File(path) => fs::read(path).map_err(|error| format!("cannot be read: {error}"))?,
         };
         if !bytes.starts_with(MAGIC) {
