@@ -122,6 +122,31 @@ fn what_is_seen_is_kept_and_not_looked_at_again() {
 }
 
 #[test]
+fn regions_can_be_read_off_one_pass() {
+    let data = DataSet::new();
+    let person = |frame: u32, x: u32| json!({"video": "sit/a", "frame": frame, "label": "sit", "score": 0.9, "box": [x, 10, x + 50, 110]});
+    let found = json!({"frames": [person(1, 20), person(1, 90)]});
+    std::fs::write(data.at("found.json"), found.to_string()).unwrap();
+    let more = ["--detections", data.at("found.json").to_str().unwrap(), "--regions"].map(str::to_owned);
+    let features = |regions: &str| {
+        let more: Vec<&str> = more.iter().map(String::as_str).chain([regions]).collect();
+        assert!(data.pictures(&more).contains("0 of them from before"), "they are another result");
+        let bytes = std::fs::read(data.at("out/sit_a.safetensors")).unwrap();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
+        let space = header.metadata().as_ref().unwrap()["embedding"].clone();
+        (["context", "truth", "person"].map(|name| floats(&file, name)), space)
+    };
+    let ([context, truth, persons], space) = features("one-pass");
+    assert_eq!(truth, context, "one as large as the picture is the picture");
+    let (left, right) = persons.split_at(persons.len() / 2);
+    assert!(left.iter().zip(right).any(|(a, b)| (a - b).abs() > 1e-2), "each is where it is");
+    let ([_, _, cropped], plain) = features("crops");
+    assert!(persons.len() == cropped.len() && persons != cropped);
+    assert_eq!(space, format!("{plain} one-pass"), "heads trained on one are not for the other");
+}
+
+#[test]
 fn persons_of_a_file_stand_for_those_of_the_detector() {
     let data = DataSet::new();
     let person = |frame: u32, score: f32| json!({"video": "sit/a", "frame": frame, "label": "sit", "score": score, "box": [20, 10, 90, 110]});

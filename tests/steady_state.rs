@@ -11,7 +11,7 @@ use std::time::Duration;
 use puppets::{config, frame, heads, networks, vocabulary};
 use watchword::camera::{CameraError, Framed, Source, SourceInfo};
 use watchword::clock::FrameTime;
-use watchword::config::{self, Config, Scoring, Span};
+use watchword::config::{self, Config, Regions, Scoring, Span};
 use watchword::frame::{Frame, PixelFormat};
 use watchword::heads::Method;
 use watchword::pipeline::{Arrival, Delivery, Mailbox, View};
@@ -23,6 +23,8 @@ fn a_frame_allocates_nothing_once_buffers_have_grown() {
         steady(format, &looking_back, Method::Fusion, 0);
     }
     steady(PixelFormat::Nv12, &looking_back, heads(), KERNELS);
+    let one_pass = Scoring { regions: Regions::OnePass, ..looking_back.scoring.clone() };
+    steady(PixelFormat::Nv12, &Config { scoring: one_pass, ..looking_back.clone() }, Method::Fusion, 0);
     let looking_ahead =
         Scoring { look_ahead: Span::from_secs_f64(1.0), provisional: true, ..looking_back.scoring.clone() };
     steady(PixelFormat::Nv12, &Config { scoring: looking_ahead, ..looking_back }, heads(), KERNELS);

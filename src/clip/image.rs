@@ -151,7 +151,7 @@ impl ImageTower {
 }
 
 /// What the manifest says of the tower's picture.
-fn layout(image: &pack::Image) -> Layout {
+pub(super) fn layout(image: &pack::Image) -> Layout {
     let [width, height] = image.size;
     let mean = image.mean.map(|mean| mean * 255.0);
     Layout {

@@ -5,10 +5,15 @@
 mod embeddings;
 mod image;
 mod ports;
+mod regions;
+mod roi;
+mod sight;
 mod text;
 
 pub use embeddings::{Embeddings, dot, norm};
 pub use image::ImageTower;
+pub use regions::RegionTower;
+pub use sight::Sight;
 pub use text::TextTower;
 
 use crate::engine::EngineError;

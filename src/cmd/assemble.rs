@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use tracing::info;
 
-use crate::clip::{ImageTower, TextTower};
+use crate::clip::{Sight, TextTower};
 use crate::config::{Config, Heads};
 use crate::detect::Detector;
 use crate::engine::{self, Engine, Options};
@@ -60,8 +60,8 @@ impl Loaded {
     /// Loads what runs on every frame.
     pub fn networks(&self, config: &Config) -> anyhow::Result<Networks> {
         let detector = Detector::open(&self.pack, &*self.engine, self.options, config)?;
-        let tower = ImageTower::open(&self.pack, &*self.engine, self.options)?;
-        Ok(Networks::new(detector, tower, self.scorer(config)?, &config.scoring))
+        let sight = Sight::open(config.scoring.regions, &self.pack, &*self.engine, self.options)?;
+        Ok(Networks::new(detector, sight, self.scorer(config)?, &config.scoring))
     }
 
     /// Loads the heads, which must be made for the pack's encoder.
@@ -80,7 +80,9 @@ impl Loaded {
             }
         };
         let heads = Interaction::read(&bytes).with_context(|| name.clone())?;
-        heads.check(&embedding.space, embedding.width).with_context(|| name.clone())?;
+        heads
+            .check(&config.scoring.regions.space(&embedding.space), embedding.width)
+            .with_context(|| name.clone())?;
         let metadata = heads.metadata();
         info!(units = metadata.units.len(), tau = metadata.tau, "scoring with {name}");
         let scale = config.scoring.logit_scale.unwrap_or(metadata.tau.recip());

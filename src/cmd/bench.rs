@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::assemble::Loaded;
 use crate::camera::{Stop, avi_bytes};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{BrokerKind, Config, EngineKind};
+use crate::config::{BrokerKind, Config, EngineKind, Regions};
 use crate::detect::Detection;
 use crate::engine::{Input, Tensor};
 use crate::frame::{Frame, Rect};
@@ -30,6 +30,9 @@ pub struct Args {
     /// Threads of the engine; 0 takes every core
     #[arg(long, default_value_t = 0)]
     threads: usize,
+    /// "crops" or "one-pass": where the embeddings of persons come from
+    #[arg(long, default_value = "crops", value_parser = regions)]
+    regions: Regions,
     /// People in every frame, whoever is really there
     #[arg(long, default_value_t = 5)]
     persons: usize,
@@ -60,12 +63,17 @@ fn engine_kind(word: &str) -> Result<EngineKind, String> {
     }
 }
 
+fn regions(word: &str) -> Result<Regions, String> {
+    serde_json::from_value(word.into()).map_err(|_| "there are crops and one-pass".into())
+}
+
 /// Runs the clip through the pipeline's own stages and prints where the time went.
 pub fn run(args: Args) -> anyhow::Result<()> {
     let mut config = Config::parse(super::demo::CONFIG).context("the demo's own configuration")?;
     config.pack.path = args.pack.clone();
     config.pack.engine = args.engine;
     config.pack.threads = args.threads;
+    config.scoring.regions = args.regions;
     config.detector.max_persons = config.detector.max_persons.max(args.persons);
     config.refresh.exact = !args.scheduled;
     config.mqtt.broker = BrokerKind::Embedded;

@@ -94,6 +94,7 @@ pub struct Scoring {
     pub crop: Crop,
     /// Share of a person's width and height by which the box is enlarged on every side before it is looked at.
     pub enlarge: f32,
+    pub regions: Regions,
     /// Time constant of the smoothing along a track.
     pub smoothing: Span,
     /// Factor on the cosine before the softmax; absent: the pack's.
@@ -108,6 +109,7 @@ impl Default for Scoring {
             provisional: false,
             crop: Crop::Pad,
             enlarge: 0.0,
+            regions: Regions::Crops,
             smoothing: Span::from_secs_f64(1.0),
             logit_scale: None,
         }
@@ -184,6 +186,27 @@ pub enum Crop {
     Stretch,
     /// Short side fitted, the rest cut off, as the paper's code does.
     Center,
+}
+
+/// Where the embedding of a person or an object comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Regions {
+    /// Each is cut out and encoded.
+    #[default]
+    Crops,
+    /// The frame is encoded once, twice as large, and each is read off it.
+    OnePass,
+}
+
+impl Regions {
+    /// What heads are made for that are trained with such embeddings of an encoder's `space`.
+    pub fn space(self, space: &str) -> String {
+        match self {
+            Self::Crops => space.to_owned(),
+            Self::OnePass => format!("{space} one-pass"),
+        }
+    }
 }
 
 /// `[events]`

@@ -69,7 +69,8 @@ impl Changes {
         changes.removed = gone.map(|camera| camera.name.clone()).collect();
 
         let Pack { path, engine, threads } = &old.pack;
-        changes.networks = (path, engine, threads) != (&pack.path, &pack.engine, &pack.threads);
+        changes.networks = (path, engine, threads) != (&pack.path, &pack.engine, &pack.threads)
+            || old.scoring.regions != scoring.regions;
         let Scoring { heads, logit_scale, .. } = &old.scoring;
         changes.scorer = changes.networks || (heads, logit_scale) != (&scoring.heads, &scoring.logit_scale);
         changes.words = *path != pack.path

@@ -32,7 +32,7 @@ mod validate;
 mod tests;
 
 pub use action::{Action, Vocabulary};
-pub use analysis::{Crop, Detector, EngineKind, Events, Heads, Pack, Refresh, Scoring, Tracker};
+pub use analysis::{Crop, Detector, EngineKind, Events, Heads, Pack, Refresh, Regions, Scoring, Tracker};
 pub use camera::{Camera, ControlValue, DeviceFormat, Mask, Zone};
 pub use changes::Changes;
 pub use delivery::{BrokerKind, Mqtt, Node, Spool, Stats};

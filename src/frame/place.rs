@@ -70,6 +70,19 @@ impl Placement {
         }
     }
 
+    /// The way there: a rectangle in pixels of the frame, in tensor pixels. After an empty crop, everything is nowhere.
+    pub fn to_tensor(&self, rect: Rect) -> Rect {
+        let (sx, sy) = self.scale();
+        let Self { source, target } = self;
+        let part = |length: f32, scale: f32| if scale > 0.0 { length / scale } else { 0.0 };
+        Rect {
+            x1: target.x1 + part(rect.x1 - source.x1, sx),
+            y1: target.y1 + part(rect.y1 - source.y1, sy),
+            x2: target.x1 + part(rect.x2 - source.x1, sx),
+            y2: target.y1 + part(rect.y2 - source.y1, sy),
+        }
+    }
+
     /// Frame pixels a tensor pixel; 0 after an empty crop.
     fn scale(&self) -> (f32, f32) {
         let ratio = |source: f32, target: f32| if target > 0.0 { source / target } else { 0.0 };

@@ -65,7 +65,7 @@ impl View {
             occurrences: Occurrences::new(camera, config),
             provisional: None,
             memory: None,
-            refresh: Refresh::new(config.refresh),
+            refresh: Refresh::new(refreshing(config)),
             budget: None,
             look_ahead: Duration::ZERO,
             explain: false,
@@ -106,7 +106,7 @@ impl View {
         self.events.iter_mut().for_each(|event| event.provisional = true);
         self.occurrences.reconfigure(camera, config, time, &mut self.events);
         self.zones.clone_from(&camera.zones);
-        self.refresh.reconfigure(config.refresh);
+        self.refresh.reconfigure(refreshing(config));
     }
 
     /// Lets go of what only the networks in use, or the way they look ahead, can continue: waiting frames are judged
@@ -296,6 +296,12 @@ impl View {
     pub fn times(&self) -> &StageTimes {
         &self.times
     }
+}
+
+/// What is encoded anew; all of it where that costs no more than a part.
+fn refreshing(config: &Config) -> config::Refresh {
+    let exact = config.refresh.exact || config.scoring.regions == config::Regions::OnePass;
+    config::Refresh { exact, ..config.refresh }
 }
 
 /// Names to `refresh` what the scorer wants to see of a frame: persons, the objects that touch them, the whole.

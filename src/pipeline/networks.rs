@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use super::meter::{Stage, StageTimes};
-use crate::clip::{ClipError, Embeddings, ImageTower};
+use crate::clip::{ClipError, Embeddings, Sight};
 use crate::config;
 use crate::detect::{Detection, Detector};
 use crate::frame::{Frame, Rect};
 use crate::heads::{Reach, Scorer};
 
-/// Detector, image tower and scorer. One thread owns them; cameras take turns.
+/// Detector, image encoder and scorer. One thread owns them; cameras take turns.
 pub struct Networks {
     pub(super) detector: Detector,
-    tower: ImageTower,
+    sight: Sight,
     pub(super) scorer: Scorer,
     crop: config::Crop,
     pub(super) enlarge: f32,
@@ -25,10 +25,16 @@ pub struct Networks {
 
 impl Networks {
     /// Brings together what `pack` loaded.
-    pub fn new(detector: Detector, tower: ImageTower, scorer: Scorer, scoring: &config::Scoring) -> Self {
-        let fresh = Embeddings::new(tower.width());
+    pub fn new(
+        detector: Detector,
+        sight: impl Into<Sight>,
+        scorer: Scorer,
+        scoring: &config::Scoring,
+    ) -> Self {
+        let sight = sight.into();
+        let fresh = Embeddings::new(sight.width());
         let config::Scoring { crop, enlarge, .. } = *scoring;
-        Self { detector, tower, scorer, crop, enlarge, detections: Vec::new(), fresh, cost: None }
+        Self { detector, sight, scorer, crop, enlarge, detections: Vec::new(), fresh, cost: None }
     }
 
     /// Goes by other thresholds and other crops from now on.
@@ -62,12 +68,9 @@ impl Networks {
         times: &mut StageTimes,
     ) -> Result<(), ClipError> {
         let count = rects.len();
-        times.measure(Stage::Crop, || {
-            self.tower.clear();
-            rects.for_each(|rect| self.tower.push(&frame.picture, rect, self.crop));
-        });
+        times.measure(Stage::Crop, || self.sight.prepare(&frame.picture, self.crop, rects));
         let before = times.of(Stage::Encode);
-        times.measure(Stage::Encode, || self.tower.encode(&mut [(count, &mut self.fresh)]))?;
+        times.measure(Stage::Encode, || self.sight.encode(&mut [(count, &mut self.fresh)]))?;
         if let Some(cost) = (times.of(Stage::Encode) - before).checked_div(count as u32) {
             self.cost = Some(self.cost.map_or(cost, |known| (known * 3 + cost) / 4));
         }

@@ -2,8 +2,8 @@
 //! fro, and an image tower that sees the same in all of them.
 #![allow(dead_code)] // each test binary uses its own part
 
-use watchword::clip::{Embeddings, ImageTower};
-use watchword::config::{self, Config};
+use watchword::clip::{Embeddings, ImageTower, RegionTower, Sight};
+use watchword::config::{self, Config, Regions};
 use watchword::detect::{Detector, Kind, Spec};
 use watchword::engine::{Element, EngineError, Input, Port, Session, Tensor};
 use watchword::frame::{Filter, Frame, Layout, Picture, PixelFormat};
@@ -51,6 +51,33 @@ impl<F: FnMut(&mut [f32]) + Send> Session for Puppet<F> {
 
 fn port(name: &str, shape: &[Option<usize>]) -> Port {
     Port { name: name.into(), element: Element::F32, shape: shape.to_vec() }
+}
+
+/// An image tower for regions with a grid of 14 × 14 cells.
+struct Cells {
+    inputs: Vec<Port>,
+    outputs: Vec<Port>,
+}
+
+impl Session for Cells {
+    fn inputs(&self) -> &[Port] {
+        &self.inputs
+    }
+
+    fn outputs(&self) -> &[Port] {
+        &self.outputs
+    }
+
+    fn run(&mut self, _: &[Input<'_>], outputs: &mut Vec<Tensor>) -> Result<(), EngineError> {
+        outputs.resize_with(2, Tensor::default);
+        for (output, rows) in outputs.iter_mut().zip([1, 14 * 14]) {
+            output.shape.clear();
+            output.shape.extend_from_slice(&[rows, WIDTH]);
+            output.data.clear();
+            output.data.extend((0..rows * WIDTH).map(|i| 1.0 + (i % 7) as f32));
+        }
+        Ok(())
+    }
 }
 
 /// Five people in a row who walk to and fro, as YOLOX would tell of them.
@@ -106,8 +133,20 @@ pub fn networks_with(detector: Box<dyn Session>, config: &Config, method: Method
         filter: Filter::Bicubic,
         fill: 114.0,
     };
-    let tower = ImageTower::new("puppet".into(), Box::new(tower), layout, WIDTH).unwrap();
-    Networks::new(detector, tower, Scorer::new(method, 10.0), &config.scoring)
+    let sight: Sight = match config.scoring.regions {
+        Regions::Crops => ImageTower::new("puppet".into(), Box::new(tower), layout, WIDTH).unwrap().into(),
+        Regions::OnePass => {
+            let cells = Cells {
+                inputs: vec![port("pixel_values", &[Some(1), Some(3), Some(224), Some(224)])],
+                outputs: vec![
+                    port("image_embeds", &[Some(1), Some(WIDTH)]),
+                    port("region_embeds", &[None, Some(WIDTH)]),
+                ],
+            };
+            RegionTower::new("puppet".into(), Box::new(cells), layout, WIDTH).unwrap().into()
+        }
+    };
+    Networks::new(detector, sight, Scorer::new(method, 10.0), &config.scoring)
 }
 
 pub fn vocabulary(config: &Config) -> Vocabulary {

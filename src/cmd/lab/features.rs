@@ -8,10 +8,10 @@ use anyhow::{Context, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest, Sha256};
 
-use crate::clip::{ImageTower, TextTower};
+use crate::clip::{Sight, TextTower};
 use crate::clock::{Clock, SystemClock};
 use crate::cmd::interrupt::stop_on_signals;
-use crate::config::{Config, Crop, EngineKind};
+use crate::config::{Config, Crop, EngineKind, Regions};
 use crate::detect::Detector;
 use crate::engine::{self, Options};
 use crate::frame::{Frame, Rect};
@@ -62,6 +62,10 @@ pub struct Args {
     /// Share of a person's width and height by which the box is enlarged on every side before it is looked at
     #[arg(long, default_value_t = 0.0, value_parser = parse_enlarge)]
     enlarge: f32,
+    /// Where the features of persons and objects come from: "crops", an encoding of each, or "one-pass", one of the whole
+    /// frame off which they are read
+    #[arg(long, default_value = "crops", value_parser = parse_regions)]
+    regions: Regions,
     /// What the text tower reads of a label, {} being its words; several are several phrasings [default: the pack's]
     #[arg(long, value_name = "SENTENCE")]
     template: Vec<String>,
@@ -82,6 +86,10 @@ fn parse_enlarge(text: &str) -> Result<f32, String> {
         Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
         _ => Err("a share is from 0 to 1".into()),
     }
+}
+
+pub(super) fn parse_regions(text: &str) -> Result<Regions, String> {
+    serde_json::from_value(text.into()).map_err(|_| "crops or one-pass".into())
 }
 
 /// The boxes of a video's frames.
@@ -114,7 +122,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             none => none.insert(open(&args, &pack)?),
         };
         progress.set_message(task.name.clone());
-        let mut clip = Clip::new(extractor.tower.width(), catalogue.classes().len());
+        let mut clip = Clip::new(extractor.sight.width(), catalogue.classes().len());
         let place = || format!("video {} ({})", task.name, task.footage.path().display());
         let mut pictures = task.footage.open(Arc::clone(&clock), stop.clone()).with_context(place)?;
         let (mut frame, nobody) = (Frame::default(), Boxes::default());
@@ -131,7 +139,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         }
         ensure!(!clip.is_empty(), "{}: there are no frames in it", place());
         frames += clip.len();
-        clip.write(&task.path, metadata(task, &pack, &catalogue)?)?;
+        clip.write(&task.path, metadata(task, &args, &pack, &catalogue)?)?;
         progress.inc(1);
     }
     progress.finish_and_clear();
@@ -150,16 +158,20 @@ fn read_labels(args: &Args, pack: &Pack, catalogue: &Catalogue) -> anyhow::Resul
     let templates =
         if args.template.is_empty() { std::slice::from_ref(&text.template) } else { &args.template };
     let sentences = sentences(&labels, args.phrases.as_deref(), templates)?;
-    let embedding = &pack.manifest().embedding;
-    let key = hash(&format!("1 {} {labels:?} {sentences:?}", pack.identity()));
+    let (space, logit_scale) = (space(args, pack), pack.manifest().embedding.logit_scale);
+    let key = hash(&format!("1 {} {space} {labels:?} {sentences:?}", pack.identity()));
     let path = args.out.join(TEXTS);
     if !is_current(&path, &key) {
         let mut tower = TextTower::open(pack, &*engine::engine(EngineKind::Cpu), options(args))?;
         let rows = tower.embed(&sentences.concat())?;
-        let (embedding, logit_scale) = (embedding.space.clone(), embedding.logit_scale);
-        Texts { labels, embedding, logit_scale, sentences, rows, key }.write(&path)?;
+        Texts { labels, embedding: space, logit_scale, sentences, rows, key }.write(&path)?;
     }
     Ok(true)
+}
+
+/// The space of the features, which heads are trained for.
+fn space(args: &Args, pack: &Pack) -> String {
+    args.regions.space(&pack.manifest().embedding.space)
 }
 
 fn options(args: &Args) -> Options {
@@ -182,7 +194,7 @@ fn open(args: &Args, pack: &Pack) -> anyhow::Result<Extractor> {
     config.tracker.low_threshold = args.min_score;
     Ok(Extractor {
         detector: Detector::open(pack, &*engine, options, &config)?,
-        tower: ImageTower::open(pack, &*engine, options)?,
+        sight: Sight::open(args.regions, pack, &*engine, options)?,
         crop: args.crop,
         enlarge: args.enlarge,
         min_score: args.min_score,
@@ -282,7 +294,7 @@ fn key(args: &Args, pack: &Pack, catalogue: &Catalogue, footage: &Footage, timel
     frames.sort_by_key(|(frame, _)| **frame);
     let length =
         std::fs::metadata(footage.path()).ok().filter(std::fs::Metadata::is_file).map(|file| file.len());
-    let settings = (args.every, args.min_score, args.objects, args.crop, args.enlarge);
+    let settings = (args.every, args.min_score, args.objects, args.crop, args.enlarge, args.regions);
     let labels: Vec<&str> = catalogue.classes().iter().map(|class| class.name.as_str()).collect();
     let own = args.detections.is_none();
     let text = format!("1 {} {settings:?} {own} {labels:?} {length:?} {frames:?}", pack.identity());
@@ -293,14 +305,19 @@ fn hash(text: &str) -> String {
     hex::encode(Sha256::digest(text))
 }
 
-fn metadata(task: &Task, pack: &Pack, catalogue: &Catalogue) -> anyhow::Result<HashMap<String, String>> {
+fn metadata(
+    task: &Task,
+    args: &Args,
+    pack: &Pack,
+    catalogue: &Catalogue,
+) -> anyhow::Result<HashMap<String, String>> {
     let labels: Vec<&str> = catalogue.classes().iter().map(|class| class.name.as_str()).collect();
     let entries = [
         ("format", FORMAT.to_owned()),
         ("video", task.name.clone()),
         ("labels", serde_json::to_string(&labels)?),
         ("pack", pack.identity()),
-        ("embedding", pack.manifest().embedding.space.clone()),
+        ("embedding", space(args, pack)),
         ("key", task.key.clone()),
     ];
     Ok(entries.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
+use crate::config::Regions;
 use crate::heads::{Kind, Metadata, Pads, Size, Start, fresh, quantise, serialise};
 use crate::pack::Pack;
 
@@ -15,6 +16,9 @@ pub struct Args {
     /// The file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// Where the embeddings of persons and objects will come from: "crops" or "one-pass" (scoring.regions)
+    #[arg(long, default_value = "crops", value_parser = super::features::parse_regions)]
+    regions: Regions,
     /// What the units look at, in their order
     #[arg(long, value_delimiter = ',', default_value = "person,object,context,memory,person,object,context,memory",
           value_parser = |name: &str| name.parse::<Kind>().map_err(|()| "person, object, context or memory"))]
@@ -46,6 +50,7 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<()> {
     let pack = Pack::open(&args.pack)?;
     let embedding = &pack.manifest().embedding;
+    let space = args.regions.space(&embedding.space);
     let metadata = Metadata {
         units: args.units,
         before: args.before,
@@ -55,7 +60,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         tau: embedding.logit_scale.recip(),
         ln_affine: false,
         relu: true,
-        embedding: Some(embedding.space.clone()),
+        embedding: Some(space.clone()),
     };
     // What is written can be read again.
     let metadata = Metadata::parse(&metadata.to_map())?;
@@ -66,6 +71,6 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         bytes = quantise(&bytes)?;
     }
     std::fs::write(&args.out, &bytes).with_context(|| format!("cannot write {}", args.out.display()))?;
-    println!("{} ({:.1} MB) for {}", args.out.display(), bytes.len() as f64 / 1e6, embedding.space);
+    println!("{} ({:.1} MB) for {}", args.out.display(), bytes.len() as f64 / 1e6, space);
     Ok(())
 }

@@ -6,6 +6,7 @@ use anyhow::{Context, ensure};
 
 use crate::clip::TextTower;
 use crate::config::EngineKind;
+use crate::config::Regions;
 use crate::engine::{self, Options};
 use crate::lab::annotation::{self, Setting};
 use crate::lab::dataset::{Dataset, Texts, Video};
@@ -167,7 +168,7 @@ fn read_background(task: &Task, dataset: &Dataset) -> anyhow::Result<Option<Back
     let pack = Pack::open(pack)?;
     let space = &pack.manifest().embedding.space;
     ensure!(
-        *space == dataset.embedding,
+        [Regions::Crops, Regions::OnePass].iter().any(|regions| regions.space(space) == dataset.embedding),
         "pack {} embeds into {space}, the features are of {}: --pack is the one that made them",
         pack.identity(),
         dataset.embedding

@@ -1,6 +1,6 @@
 //! From a frame to the features of all that is in it.
 
-use crate::clip::{Embeddings, ImageTower};
+use crate::clip::{Embeddings, Sight};
 use crate::config::Crop;
 use crate::detect::{Detection, Detector};
 use crate::frame::{Picture, Rect};
@@ -24,7 +24,7 @@ pub struct Boxes {
 /// The networks, and what is kept of what they find.
 pub struct Extractor {
     pub detector: Detector,
-    pub tower: ImageTower,
+    pub sight: Sight,
     pub crop: Crop,
     /// Share of a person's width and height by which the box is enlarged on every side before it is looked at.
     pub enlarge: f32,
@@ -77,13 +77,10 @@ impl Extractor {
         // Best first, as the detector gives them.
         seen.objects.extend(self.detections.iter().filter(near).take(self.most_objects));
 
-        self.tower.clear();
         let people = people.iter().map(|one| one.enlarged(self.enlarge).clamped(width, height));
-        let crops = people.chain(seen.objects.iter().map(|o| o.rect));
-        for rect in crops.chain([Rect::new(0.0, 0.0, width, height)]) {
-            self.tower.push(picture, rect, self.crop);
-        }
-        self.tower.encode(&mut [
+        let rects = people.chain(seen.objects.iter().map(|o| o.rect));
+        self.sight.prepare(picture, self.crop, rects.chain([Rect::new(0.0, 0.0, width, height)]));
+        self.sight.encode(&mut [
             (boxes.truth.len(), &mut seen.truth_features),
             (seen.persons.len(), &mut seen.person_features),
             (seen.objects.len(), &mut seen.object_features),
