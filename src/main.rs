@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use watchword::cmd;
 
 /// jemalloc gives freed memory back. glibc's allocator would keep the 70 MB in which the text tower was loaded, used
@@ -45,6 +45,9 @@ enum Command {
     Bench(cmd::bench::Args),
     /// Publish as a fleet of boxes would, to try a broker
     FleetSim(cmd::fleet_sim::Args),
+    /// Write manual pages and completions, for packages
+    #[command(hide = true)]
+    Generate(cmd::generate::Args),
     /// Work on the interaction heads themselves, and judge detections
     #[cfg(feature = "lab")]
     Lab(cmd::lab::Args),
@@ -80,6 +83,7 @@ fn main() -> ExitCode {
         Command::Doctor(args) => cmd::doctor::run(args),
         Command::Bench(args) => cmd::bench::run(args),
         Command::FleetSim(args) => cmd::fleet_sim::run(args),
+        Command::Generate(args) => cmd::generate::run(args, Cli::command()),
         #[cfg(feature = "lab")]
         Command::Lab(args) => cmd::lab::run(args),
     };

@@ -7,6 +7,7 @@ pub mod demo;
 pub mod detect;
 pub mod doctor;
 pub mod fleet_sim;
+pub mod generate;
 #[cfg(feature = "lab")]
 pub mod lab;
 pub mod models;

@@ -171,7 +171,7 @@ resized() {
     camera unplug
     offline
     camera plug
-    said 'camera opened.*640x360'
+    said 'camera opened.*(640x360|1280x720)' # what a webcam, or an HDMI input, begins with
     online
     analysing
 }
