@@ -52,20 +52,34 @@ pub struct Mosquitto {
 impl Mosquitto {
     pub fn start(settings: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let port = free_port();
         let settings = settings.replace("{folder}", folder.path().to_str().unwrap());
-        let common = format!("listener {port} 127.0.0.1\nuser root\nmax_queued_messages 0\n");
-        std::fs::write(folder.path().join("conf"), common + &settings).unwrap();
-        Self { process: Self::spawn(folder.path(), port), port, folder }
+        // A port that is free now may be somebody else's in a moment.
+        for _ in 0..10 {
+            let port = free_port();
+            let common = format!("listener {port} 127.0.0.1\nuser root\nmax_queued_messages 0\n");
+            std::fs::write(folder.path().join("conf"), common + &settings).unwrap();
+            if let Some(process) = Self::spawn(folder.path(), port) {
+                return Self { process, port, folder };
+            }
+        }
+        panic!("mosquitto does not start: {:?}", std::fs::read_to_string(folder.path().join("log")));
     }
 
-    pub fn spawn(folder: &Path, port: u16) -> Killed {
+    /// `None` if it ended at once.
+    fn spawn(folder: &Path, port: u16) -> Option<Killed> {
         let log = std::fs::File::create(folder.join("log")).unwrap();
         let process =
             Command::new("mosquitto").arg("-c").arg(folder.join("conf")).stderr(log).spawn().unwrap();
-        let process = Killed(process);
-        until("mosquitto listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
-        process
+        let mut process = Killed(process);
+        let mut alive = true;
+        until("mosquitto listens", || {
+            let listens = TcpStream::connect(("127.0.0.1", port)).is_ok();
+            // Not just somebody there, but this one.
+            let says = std::fs::read_to_string(folder.join("log")).is_ok_and(|log| log.contains(" running"));
+            alive = process.0.try_wait().unwrap().is_none();
+            !alive || (listens && says)
+        });
+        alive.then_some(process)
     }
 
     /// Ends it as a service manager would; what it persists, it saves.
@@ -81,7 +95,7 @@ impl Mosquitto {
     }
 
     pub fn restart(&mut self) {
-        self.process = Self::spawn(self.folder.path(), self.port);
+        self.process = Self::spawn(self.folder.path(), self.port).expect("its port is free again");
     }
 
     pub fn signal(&self, signal: rustix::process::Signal) {
