@@ -49,13 +49,7 @@ fn heads(c: &mut Criterion) {
     let mut group = c.benchmark_group("heads, 5 persons, 20 labels, 60 slots");
     for (name, file) in [("int8", &int8_file), ("f32", &f32_file)] {
         let mut heads = Interaction::read(file).expect("heads that were just made");
-        let projected: Vec<Vec<f32>> = (memory.iter())
-            .map(|frame| {
-                let mut out = Vec::new();
-                heads.project(frame, &mut out);
-                out
-            })
-            .collect();
+        let projected = heads.project_all(&memory.concat());
         let memory: Vec<_> =
             projected.iter().enumerate().map(|(slot, projected)| Recalled { slot, projected }).collect();
         let (persons, objects) = (persons.concat(), objects.concat());

@@ -134,8 +134,9 @@ def check(architecture, watchword, folder):
     return failures
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(check, description):
+    """Runs `check`, which counts failures, for each architecture that is asked for."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
     root = pathlib.Path(__file__).resolve().parent.parent
     parser.add_argument("--watchword", default=root / "target" / "release" / "watchword", type=pathlib.Path)
     parser.add_argument("architectures", nargs="*", default=list(ARCHITECTURES), metavar="ARCH")
@@ -148,4 +149,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    main(check, __doc__)

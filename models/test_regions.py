@@ -8,17 +8,13 @@ block's value path for each token, final norm and projection. Both outputs must 
 the int8 pack's are shown beside. Needs what models/requirements.txt pins: numpy, onnx, onnxruntime, torch, transformers.
 """
 
-import argparse
-import pathlib
 import subprocess
-import sys
-import tempfile
 
 import numpy as np
 import onnxruntime
 import torch
 
-from test_architectures import ARCHITECTURES, cosines, state_of, transformers_model
+from test_architectures import ARCHITECTURES, cosines, main, state_of, transformers_model
 
 
 def run(file, pixels):
@@ -72,18 +68,5 @@ def check(architecture, watchword, folder):
     return failures
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    root = pathlib.Path(__file__).resolve().parent.parent
-    parser.add_argument("--watchword", default=root / "target" / "release" / "watchword", type=pathlib.Path)
-    parser.add_argument("architectures", nargs="*", default=list(ARCHITECTURES), metavar="ARCH")
-    arguments = parser.parse_args()
-    failures = 0
-    for architecture in arguments.architectures:
-        with tempfile.TemporaryDirectory() as folder:
-            failures += check(architecture, arguments.watchword, pathlib.Path(folder))
-    sys.exit(1 if failures else 0)
-
-
 if __name__ == "__main__":
-    main()
+    main(check, __doc__)

@@ -2,30 +2,13 @@
 #![cfg(feature = "lab")]
 
 mod common;
+#[path = "common/lab.rs"]
+mod lab;
 
-use std::path::Path;
-
-use common::{complaint, output, shared, watchword};
+use common::shared;
+use lab::{refused, said, text};
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
-
-fn said(arguments: &[&str]) -> String {
-    let mut command = watchword();
-    let run = output(command.arg("lab").args(arguments));
-    assert!(run.status.success(), "{command:?}: {}", complaint(&run));
-    String::from_utf8(run.stdout).unwrap()
-}
-
-fn refused(arguments: &[&str]) -> String {
-    let mut command = watchword();
-    let run = output(command.arg("lab").args(arguments));
-    assert!(!run.status.success(), "{command:?} succeeded");
-    complaint(&run)
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
 
 #[test]
 fn tables_are_filled_and_nothing_is_trained_twice() {

@@ -2,30 +2,14 @@
 #![cfg(feature = "lab")]
 
 mod common;
+#[path = "common/lab.rs"]
+mod lab;
 
 use std::path::{Path, PathBuf};
 
-use common::{complaint, output, shared, watchword};
+use common::shared;
+use lab::{refused, said, text};
 use serde_json::{Value, json};
-
-/// What a run that succeeds prints.
-fn said(arguments: &[&str]) -> String {
-    let mut command = watchword();
-    let run = output(command.arg("lab").args(arguments));
-    assert!(run.status.success(), "{command:?}: {}", complaint(&run));
-    String::from_utf8(run.stdout).unwrap()
-}
-
-fn refused(arguments: &[&str]) -> String {
-    let mut command = watchword();
-    let run = output(command.arg("lab").args(arguments));
-    assert!(!run.status.success(), "{command:?} succeeded");
-    complaint(&run)
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
 
 /// The features of the clip of UCF101-24 that is there, every twentieth frame; its annotation, and the folder.
 fn juggling(folder: &Path) -> Option<(PathBuf, PathBuf)> {

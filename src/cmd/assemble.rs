@@ -28,11 +28,8 @@ impl Loaded {
     /// Opens the configured pack and engine.
     pub fn open(config: &Config) -> anyhow::Result<Self> {
         let pack = Pack::open(&config.pack.path)?;
-        let threads = match config.pack.threads {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            n => n,
-        };
-        Ok(Self { pack, engine: engine::engine(config.pack.engine), options: Options { threads } })
+        let options = Options::of(config.pack.threads);
+        Ok(Self { pack, engine: engine::engine(config.pack.engine), options })
     }
 
     /// One line about what will run where.

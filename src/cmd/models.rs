@@ -170,8 +170,8 @@ fn pull_known(
     let known =
         KNOWN.into_iter().find(|known| known.name == name).with_context(|| format!("no pack {name}"))?;
     let out = out.unwrap_or_else(|| {
-        let word = if precision == Precision::F32 { "f32" } else { "int8" };
-        super::state::folder().unwrap_or_default().join("packs").join(format!("{name}-{word}"))
+        let folder = format!("{name}-{}", precision.name());
+        super::state::folder().unwrap_or_default().join("packs").join(folder)
     });
     println!("{name}: licence of the weights: {}", known.license);
     let bar = super::progress::bytes();
@@ -187,10 +187,7 @@ fn pull_known(
     let engine = engine::engine(EngineKind::Cpu);
     let mut try_out = |pack: &Pack| {
         bar.set_message("trying it out");
-        [Role::Image, Role::Text, Role::Detector]
-            .into_iter()
-            .filter(|role| *role != Role::Text || pack.manifest().text.is_some())
-            .try_for_each(|role| pack.load(role, &*engine, Options { threads: 1 }).map(drop))
+        pack.roles().try_for_each(|role| pack.load(role, &*engine, Options { threads: 1 }).map(drop))
     };
     let wanted = Pull { known, precision, from, out: &out, update };
     let pulled = pull::pull(&wanted, &mut progress, &mut try_out);
@@ -247,15 +244,9 @@ fn verify(path: &Path) -> anyhow::Result<()> {
         report(file, result.map_err(|error| error.to_string()));
     }
     let engine = engine::engine(EngineKind::Cpu);
-    for role in [Role::Image, Role::Text, Role::Detector] {
-        if role != Role::Text || pack.manifest().text.is_some() {
-            report(
-                &format!("the {role} model loads"),
-                pack.load(role, &*engine, Options { threads: 1 })
-                    .map(drop)
-                    .map_err(|error| error.to_string()),
-            );
-        }
+    for role in pack.roles() {
+        let loaded = pack.load(role, &*engine, Options { threads: 1 });
+        report(&format!("the {role} model loads"), loaded.map(drop).map_err(|error| error.to_string()));
     }
     let best = engine::engine(EngineKind::Auto);
     for role in [Role::Image, Role::Detector] {
@@ -278,7 +269,7 @@ const ALIKE: f64 = 0.99;
 /// Runs both on two pictures of noise. Converters and drivers have been seen to make networks that load, run, and are
 /// wrong.
 fn agrees(pack: &Pack, role: Role, npu: &dyn Engine, cpu: &dyn Engine) -> anyhow::Result<()> {
-    let options = Options { threads: std::thread::available_parallelism().map_or(1, usize::from) };
+    let options = Options::of(0);
     let mut sessions = (pack.load(role, npu, options)?, pack.load(role, cpu, options)?);
     let manifest = pack.manifest();
     let ([width, height], bytes) = match role {

@@ -12,6 +12,16 @@ pub fn bar(frames: Option<u64>) -> ProgressBar {
     bar.with_style(style(template))
 }
 
+/// A bar over `count` steps of a computation, with what is going on behind it.
+pub fn steps(count: usize) -> ProgressBar {
+    ProgressBar::new(count as u64).with_style(style("{bar:32} {pos}/{len}  {eta} left  {msg}"))
+}
+
+/// A bar over `count` videos, with the one that is looked at behind it.
+pub fn videos(count: usize) -> ProgressBar {
+    ProgressBar::new(count as u64).with_style(style("{bar:32} {pos}/{len} videos  {eta} left  {msg}"))
+}
+
 /// A bar over the bytes of a download, with its message before it.
 pub fn bytes() -> ProgressBar {
     ProgressBar::new(0)

@@ -91,6 +91,17 @@ pub struct Options {
     pub threads: usize,
 }
 
+impl Options {
+    /// So many threads; 0 takes every core.
+    pub fn of(threads: usize) -> Self {
+        let threads = match threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            n => n,
+        };
+        Self { threads }
+    }
+}
+
 /// The element type of an input or output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Element {

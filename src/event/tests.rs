@@ -30,7 +30,7 @@ fn track(id: u64, visible: bool, [x1, y1, x2, y2]: [f32; 4]) -> Track {
 
 /// `running` anywhere and `climbing` on the floor; threshold 0.5, hysteresis 0.1, no smoothing; minimum duration,
 /// release, cool-down and update interval 1 s, 0.5 s, 2 s and 1 s.
-fn config() -> Config {
+pub(super) fn config() -> Config {
     let action = |name: &str, zones: &[&str]| config::Action {
         name: name.into(),
         phrases: vec![format!("{name} about")],

@@ -103,6 +103,17 @@ impl Interaction {
         }
     }
 
+    /// Projects each row of `contexts`, `[F, width]`; see [`Interaction::project`].
+    pub fn project_all(&mut self, contexts: &[f32]) -> Vec<Vec<f32>> {
+        let rows = contexts.chunks_exact(self.width().max(1));
+        rows.map(|context| {
+            let mut projected = Vec::new();
+            self.project(context, &mut projected);
+            projected
+        })
+        .collect()
+    }
+
     /// The interaction feature of each of `persons`, `[N, width]`: the mean of the person, enhanced, and the context.
     pub fn enhance(
         &mut self,

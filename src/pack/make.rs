@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::architecture::{CLIP_VIT_B16, CLIP_VIT_B32, Clip, Graph, Precision, Recipe, TINYCLIP_VIT_8M_16};
+use super::architecture::{CLIP_VIT_B16, CLIP_VIT_B32, Clip, Graph, Recipe, TINYCLIP_VIT_8M_16};
 use super::files::{HashingFile, MANIFEST};
 use super::manifest::{Detector, Embedding, Files, Filter, Image, Manifest, Pooling, Text};
 use super::{Pack, PackError, Role, nano};
@@ -51,7 +51,7 @@ pub fn make_random(pack: &RandomPack, out: &Path) -> Result<Manifest, PackError>
 
 fn write_files(pack: &RandomPack, nano: &Pack, folder: &Path) -> io::Result<Manifest> {
     let Recipe { clip, precision, seed } = pack.recipe;
-    let word = word(precision);
+    let word = precision.name();
     let mut hashes = BTreeMap::new();
     let mut add =
         |file: &str, write: &mut dyn FnMut(&mut HashingFile) -> io::Result<()>| -> io::Result<String> {
@@ -75,14 +75,6 @@ fn write_files(pack: &RandomPack, nano: &Pack, folder: &Path) -> io::Result<Mani
     manifest.source = format!("watchword models make-random {} --precision {word} --seed {seed}", pack.name);
     write_manifest(&manifest, folder)?;
     Ok(manifest)
-}
-
-/// As in names of files and packs.
-pub(super) fn word(precision: Precision) -> &'static str {
-    match precision {
-        Precision::F32 => "f32",
-        Precision::Int8 => "int8",
-    }
 }
 
 /// Writes the detector of `nano` into `folder`, and its hash to the others.

@@ -171,6 +171,12 @@ impl Pack {
         self.manifest.heads.as_ref().map(|heads| self.read(&heads.file)).transpose()
     }
 
+    /// The networks that it has.
+    pub fn roles(&self) -> impl Iterator<Item = Role> + use<> {
+        let text = self.manifest.text.is_some();
+        [Role::Image, Role::Text, Role::Detector].into_iter().filter(move |role| text || *role != Role::Text)
+    }
+
     /// Verifies every file with a hash, embedded ones too: its name and what is wrong with it.
     pub fn verify(&self) -> impl Iterator<Item = (&str, Result<(), PackError>)> {
         self.manifest.sha256.keys().map(|file| (file.as_str(), self.verify_file(file)))

@@ -25,13 +25,10 @@ pub fn findings(config: Option<&Config>) -> Vec<Finding> {
         return faults;
     }
     let engine = engine(settings.engine);
-    let threads = match settings.threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        n => n,
-    };
+    let options = Options::of(settings.threads);
     let unusable = [Role::Image, Role::Detector]
         .into_iter()
-        .filter_map(|role| Some(failed(&pack.load(role, &*engine, Options { threads }).err()?)));
+        .filter_map(|role| Some(failed(&pack.load(role, &*engine, options).err()?)));
     let mut findings: Vec<Finding> = unusable.collect();
     if let Some(why) = engine.missing() {
         findings.push(Finding::warn(
@@ -41,7 +38,7 @@ pub fn findings(config: Option<&Config>) -> Vec<Finding> {
         ));
     }
     if findings.is_empty() {
-        let runs = engine.describe(Options { threads });
+        let runs = engine.describe(options);
         findings.push(Finding::ok(PACK, format!("{} is whole, and loads on {runs}", pack.identity())));
     }
     findings

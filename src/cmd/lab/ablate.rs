@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, bail, ensure};
-use indicatif::{ProgressBar, ProgressStyle};
 
 use super::materials::{Materials, Task};
 use crate::camera::Stop;
 use crate::cmd::interrupt::stop_on_signals;
+use crate::cmd::progress;
 use crate::lab::ablate::{self, ROUNDS};
 use crate::lab::dataset::{Dataset, Texts};
 use crate::lab::eval::{self, Heads, Setting};
@@ -240,7 +240,8 @@ impl Bench<'_> {
         let Some(recipe) = ablate::recipe(method, &self.recipe, self.args.rounds, seed) else {
             return Ok(Vec::new());
         };
-        let bar = bar(&recipe, format!("{}, split {}, seed {seed}", row.name, split.name));
+        let bar = progress::steps(recipe.iterations)
+            .with_message(format!("{}, split {}, seed {seed}", row.name, split.name));
         let mut watch = |state: &State, _| bar.set_position(state.step as u64);
         let runs = self.args.out.join("runs");
         let task = training::Task { data, texts, labels: &split.seen, out: &runs };
@@ -265,10 +266,4 @@ fn lacks(method: &Method, materials: &Materials) -> Option<String> {
     }
     let background = method.judging.background && materials.background.is_none();
     background.then(|| "no --background is given".to_owned())
-}
-
-fn bar(recipe: &Recipe, name: String) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:32} {pos}/{len}  {eta} left  {msg}");
-    let bar = ProgressBar::new(recipe.iterations as u64);
-    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())).with_message(name)
 }

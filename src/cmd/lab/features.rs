@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
-use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest, Sha256};
 
 use crate::clip::{Sight, TextTower};
 use crate::clock::{Clock, SystemClock};
 use crate::cmd::interrupt::stop_on_signals;
+use crate::cmd::progress;
 use crate::config::{Config, Crop, EngineKind, Regions};
 use crate::detect::Detector;
 use crate::engine::{self, Options};
@@ -114,7 +114,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let all = timelines.len();
     let said = read_labels(&args, &pack, &catalogue)?;
     let tasks = tasks(&args, &pack, &catalogue, timelines)?;
-    let progress = bar(tasks.len());
+    let progress = progress::videos(tasks.len());
     let (mut extractor, mut frames) = (None, 0);
     for task in &tasks {
         let extractor = match &mut extractor {
@@ -162,7 +162,7 @@ fn read_labels(args: &Args, pack: &Pack, catalogue: &Catalogue) -> anyhow::Resul
     let key = hash(&format!("1 {} {space} {labels:?} {sentences:?}", pack.identity()));
     let path = args.out.join(TEXTS);
     if !is_current(&path, &key) {
-        let mut tower = TextTower::open(pack, &*engine::engine(EngineKind::Cpu), options(args))?;
+        let mut tower = TextTower::open(pack, &*engine::engine(EngineKind::Cpu), Options::of(args.threads))?;
         let rows = tower.embed(&sentences.concat())?;
         Texts { labels, embedding: space, logit_scale, sentences, rows, key }.write(&path)?;
     }
@@ -174,22 +174,9 @@ fn space(args: &Args, pack: &Pack) -> String {
     args.regions.space(&pack.manifest().embedding.space)
 }
 
-fn options(args: &Args) -> Options {
-    let threads = match args.threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        threads => threads,
-    };
-    Options { threads }
-}
-
-fn bar(videos: usize) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:32} {pos}/{len} videos  {eta} left  {msg}");
-    ProgressBar::new(videos as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-}
-
 fn open(args: &Args, pack: &Pack) -> anyhow::Result<Extractor> {
     let engine = engine::engine(EngineKind::Cpu);
-    let options = options(args);
+    let options = Options::of(args.threads);
     let mut config = Config::default();
     config.tracker.low_threshold = args.min_score;
     Ok(Extractor {

@@ -86,15 +86,7 @@ impl Case {
 
 fn answer(heads: &mut Interaction, case: &Case) -> anyhow::Result<Tensors> {
     let width = heads.width();
-    let projected: Vec<Vec<f32>> = case
-        .memory
-        .chunks_exact(width)
-        .map(|frame| {
-            let mut projected = Vec::new();
-            heads.project(frame, &mut projected);
-            projected
-        })
-        .collect();
+    let projected = heads.project_all(&case.memory);
     let frames = case.slots.iter().zip(&projected);
     let memory: Vec<_> = frames.map(|(&slot, projected)| Recalled { slot, projected }).collect();
     let around = Surroundings { objects: &case.object, context: &case.context, memory: &memory };

@@ -175,8 +175,7 @@ fn read_background(task: &Task, dataset: &Dataset) -> anyhow::Result<Option<Back
     );
     let template = pack.manifest().text.as_ref().map_or("{}", |text| &text.template);
     let sentences: Vec<String> = task.background.iter().map(|phrase| sentence(template, phrase)).collect();
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let rows =
-        TextTower::open(&pack, &*engine::engine(EngineKind::Cpu), Options { threads })?.embed(&sentences)?;
+    let tower = TextTower::open(&pack, &*engine::engine(EngineKind::Cpu), Options::of(0));
+    let rows = tower?.embed(&sentences)?;
     Ok(Some(Background { phrases: sentences, rows }))
 }

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
-use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cmd::interrupt::stop_on_signals;
+use crate::cmd::progress;
 use crate::heads::{AUTHORS_PADS, Kind, Pads};
 use crate::lab::annotation;
 use crate::lab::dataset::Dataset;
@@ -115,7 +115,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         None => data.labels.clone(),
     };
     let task = Task { data: &data, texts: &texts, labels: &labels, out: &args.out };
-    let bar = bar(recipe.iterations);
+    let bar = progress::steps(recipe.iterations);
     let mut watch = |state: &State, loss: f64| {
         let best = state.best.map_or(String::new(), |(step, map)| format!(", best mAP {map:.1} % at {step}"));
         let phase = match state.phase {
@@ -199,9 +199,4 @@ fn recipe(args: &Args) -> anyhow::Result<Recipe> {
     }
     recipe.check()?;
     Ok(recipe)
-}
-
-fn bar(steps: usize) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:32} {pos}/{len}  {eta} left  {msg}");
-    ProgressBar::new(steps as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

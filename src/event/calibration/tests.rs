@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::search::{descending, value};
 use super::*;
 use crate::clock::FrameTime;
-use crate::config::{self, Config, Span};
+use crate::config::{Config, Span};
 use crate::event::{Change, Occurrences};
 use crate::frame::Rect;
 use crate::track::Track;
@@ -27,25 +27,11 @@ fn shots() -> impl Strategy<Value = Vec<Shot>> {
 }
 
 fn config(smoothing: f64, minimum: f64, hysteresis: f32, cool_down: f64) -> Config {
-    let action = |name: &str, zones: &[&str]| config::Action {
-        name: name.into(),
-        minimum_duration: Span::from_secs_f64(minimum),
-        zones: zones.iter().map(|zone| (*zone).to_owned()).collect(),
-        ..config::Action::default()
-    };
-    let floor =
-        config::Zone { name: "floor".into(), polygon: vec![[0.0, 0.5], [1.0, 0.5], [1.0, 1.0], [0.0, 1.0]] };
-    Config {
-        cameras: vec![config::Camera { name: "gate".into(), zones: vec![floor], ..Default::default() }],
-        actions: vec![action("running", &[]), action("climbing", &["floor"])],
-        scoring: config::Scoring { smoothing: Span::from_secs_f64(smoothing), ..Default::default() },
-        events: config::Events {
-            hysteresis,
-            cool_down: Span::from_secs_f64(cool_down),
-            ..Default::default()
-        },
-        ..Config::default()
-    }
+    let mut config = crate::event::tests::config();
+    config.actions.iter_mut().for_each(|action| action.minimum_duration = Span::from_secs_f64(minimum));
+    config.scoring.smoothing = Span::from_secs_f64(smoothing);
+    (config.events.hysteresis, config.events.cool_down) = (hysteresis, Span::from_secs_f64(cool_down));
+    config
 }
 
 /// Hands every frame of `shots` on; a track that was away is another one when it comes back, as in the tracker.

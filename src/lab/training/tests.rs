@@ -60,15 +60,7 @@ fn finished(outcome: Outcome) -> (PathBuf, Box<Record>) {
 /// What the device makes of a sample: probabilities of each of `text`, person by person.
 fn on_device(heads: &mut Interaction, sample: &Sample, text: &Embeddings) -> Vec<f32> {
     let width = heads.width();
-    let projected: Vec<Vec<f32>> = sample
-        .memory
-        .chunks_exact(width)
-        .map(|frame| {
-            let mut projected = Vec::new();
-            heads.project(frame, &mut projected);
-            projected
-        })
-        .collect();
+    let projected = heads.project_all(&sample.memory);
     let memory: Vec<_> =
         sample.slots.iter().zip(&projected).map(|(&slot, projected)| Recalled { slot, projected }).collect();
     let around = Surroundings { objects: &sample.objects, context: &sample.context, memory: &memory };

@@ -47,6 +47,16 @@ pub enum Precision {
     Int8,
 }
 
+impl Precision {
+    /// As in names of files and packs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Int8 => "int8",
+        }
+    }
+}
+
 /// What a random tower is made with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recipe {

@@ -22,7 +22,7 @@ pub use self::known::{HOST, KNOWN, Known};
 use self::lock::Lock;
 use super::architecture::Precision;
 use super::files::MANIFEST;
-use super::make::{Towers, detector, manifest, word, write_manifest};
+use super::make::{Towers, detector, manifest, write_manifest};
 use super::{Pack, PackError, archive};
 
 /// Between two attempts, at first.
@@ -175,7 +175,7 @@ fn gather(
     let [image, text, tokenizer] = published.map(|(_, file)| file.to_owned());
     let towers = Towers { image, text, tokenizer };
     let mut manifest = manifest(&pull.known.clip, pull.known.space.to_owned(), towers, detector, hashes);
-    manifest.name = format!("{}-{}", pull.known.name, word(pull.precision));
+    manifest.name = format!("{}-{}", pull.known.name, pull.precision.name());
     manifest.license = format!("{} (towers); detector as in nano", pull.known.license);
     manifest.source = pull.known.below(HOST);
     write_manifest(&manifest, partial).map_err(unwritten)?;
