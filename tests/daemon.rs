@@ -250,3 +250,16 @@ fn the_demo_shows_what_it_claims() {
         assert!(folder.path().join(file).metadata().unwrap().len() > 10_000, "{file}");
     }
 }
+
+#[test]
+fn a_demo_may_be_shorter() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = |seconds: &str| {
+        output(watchword().args(["demo", "--json", "--seconds", seconds, "--out"]).arg(folder.path()))
+    };
+    let result = demo("0.8");
+    assert!(result.status.success(), "{}", complaint(&result));
+    let summary: Value = serde_json::from_slice(&result.stdout).unwrap();
+    assert_eq!((&summary["frames"], &summary["analysed"]), (&8.into(), &4.into()), "{summary}");
+    assert!(complaint(&demo("0")).contains("more than 0"));
+}

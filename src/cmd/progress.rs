@@ -13,11 +13,13 @@ pub fn bar(frames: Option<u64>) -> ProgressBar {
 }
 
 /// A bar over `count` steps of a computation, with what is going on behind it.
+#[cfg(feature = "lab")]
 pub fn steps(count: usize) -> ProgressBar {
     ProgressBar::new(count as u64).with_style(style("{bar:32} {pos}/{len}  {eta} left  {msg}"))
 }
 
 /// A bar over `count` videos, with the one that is looked at behind it.
+#[cfg(feature = "lab")]
 pub fn videos(count: usize) -> ProgressBar {
     ProgressBar::new(count as u64).with_style(style("{bar:32} {pos}/{len} videos  {eta} left  {msg}"))
 }

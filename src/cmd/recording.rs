@@ -9,6 +9,7 @@ use super::assemble::Loaded;
 use crate::camera::{self, CameraError, Source, SourceInfo, Stop};
 use crate::clock::Clock;
 use crate::config::{self, Config};
+use crate::frame::Frame;
 use crate::pipeline::{Delivery, Feed, Gate, Networks, Observer, Pipeline, PipelineError, Report, Requests};
 use crate::vocabulary::Vocabulary;
 
@@ -42,6 +43,13 @@ impl Recording {
         Self { camera, source, info }
     }
 
+    /// Without what comes after so many seconds.
+    pub fn first(mut self, seconds: f64) -> Self {
+        let count = (seconds * self.info.fps.unwrap_or(ASSUMED_FPS)).ceil() as u64;
+        self.info.frames = Some(self.info.frames.unwrap_or(u64::MAX).min(count));
+        Self { source: Box::new(Beginning { source: self.source, count }), ..self }
+    }
+
     /// How many frames it has, if it says so.
     pub fn frames(&self) -> Option<u64> {
         self.info.frames
@@ -54,6 +62,26 @@ impl Recording {
             (Some(fps), None) | (None, Some(fps)) => fps,
             (None, None) => ASSUMED_FPS,
         }
+    }
+}
+
+/// The first `count` frames of a source.
+struct Beginning {
+    source: Box<dyn Source>,
+    count: u64,
+}
+
+impl Source for Beginning {
+    fn read(&mut self, frame: &mut Frame) -> Result<bool, CameraError> {
+        Ok(self.source.read(frame)? && frame.sequence < self.count)
+    }
+
+    fn info(&self) -> &SourceInfo {
+        self.source.info()
+    }
+
+    fn corrupted(&self) -> u64 {
+        self.source.corrupted()
     }
 }
 

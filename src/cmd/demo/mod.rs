@@ -39,6 +39,14 @@ pub struct Args {
     /// Folder for the annotated clip and picture
     #[arg(long, value_name = "DIR", default_value = "demo-out")]
     out: PathBuf,
+    /// Only the clip's first seconds, for a machine on which the whole of it takes long
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    seconds: Option<f64>,
+}
+
+fn seconds(word: &str) -> Result<f64, String> {
+    let seconds = word.parse().ok().filter(|seconds| *seconds > 0.0);
+    seconds.ok_or_else(|| "a number of seconds, more than 0".into())
 }
 
 /// Runs the demo.
@@ -54,7 +62,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
     let camera = config.cameras.first().cloned().context("the demo's configuration has no camera")?;
     let source = avi_bytes("the demo's clip", CLIP, false, Arc::clone(&clock), stop)?;
-    let recording = Recording::new(source, camera);
+    let mut recording = Recording::new(source, camera);
+    if let Some(seconds) = args.seconds {
+        recording = recording.first(seconds);
+    }
 
     if !quiet {
         println!("Watchword {} · {}", env!("CARGO_PKG_VERSION"), screening.loaded.describe());
