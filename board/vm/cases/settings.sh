@@ -97,6 +97,45 @@ mask = [{ name = "corner", polygon = [[0.0, 0.0], [0.5, 0.0], [0.5, 0.5], [0.0, 
     heard '"box":\[0\.0,0\.5,0\.5,1\.0\]'
     never '"box":\[0\.0,0\.0,0\.5,0\.5\]'
 }
+# The clock, and what a case's time is counted by: the machine's is put right again when the case is over.
+set_clock() { date -s "$1" > /dev/null; }
+uptime_seconds() { cut -d . -f 1 /proc/uptime; }
+held() { ls -l "/proc/$(cat $pid)/fd" | grep -q '/dev/video0'; }
+released() { ! held; }
+# A Wednesday, 5 h 45 min ahead of the machine's own zone. The hours come and go by themselves, and with a clock that
+# jumps, as that of a box without a battery does when the network tells it the time.
+scheduled() {
+    # Not local: the trap comes after this function.
+    booted=$(($(date +%s) - $(uptime_seconds)))
+    trap 'set_clock "@$((booted + $(uptime_seconds)))"' EXIT
+    stop
+    set_clock '2026-06-03 00:30Z' # 06:15 there
+    camera vivid 320 180 15
+    configure 'schedule = ["wed 08:00-09:00"]'
+    sed -i 's|^name = "guest"|&\ntime_zone = "Asia/Kathmandu"|; s|^phrases.*|&\nthreshold = 0.11|' $config
+    start
+    said 'camera not watched.*scheduled off'
+    heard '"status":"scheduled off"'
+    offline
+    released
+    mark
+    set_clock '2026-06-03 02:14:50Z'
+    online
+    analysing
+    held
+    heard '"type":"begin"'
+    [ "$(date -u +%H%M)" -ge 0215 ]
+    mark
+    set_clock '2026-06-03 03:14:50Z'
+    offline
+    heard '"type":"end".*"reason":"scheduled"'
+    until_true 20 released
+    [ "$(date -u +%H%M)" -ge 0315 ]
+    mark
+    set_clock '2026-06-03 03:00Z'
+    online
+    analysing
+}
 
 check "doctor lists cameras by the name that stays" doctor_lists
 check "doctor measures 100 frames and shows the last" doctor_measures
@@ -108,3 +147,4 @@ check "controls are set again whenever the camera is opened" controls_again
 check "controls that cannot be set are named, with what can" controls_refused
 check "a picture is turned" turned
 check "what is masked is not seen" masked
+check "outside its hours a camera is given back" scheduled
