@@ -2,7 +2,7 @@
 //!
 //! A frame goes one way, and the modules stand in that order: [`camera`] → [`frame`] → [`detect`] → [`track`] →
 //! [`clip`] → [`heads`] → [`event`] → [`mqtt`]. A module knows those before it, never those behind it;
-//! [`pipeline`] alone knows them all.
+//! [`pipeline`] knows them all, and [`web`] shows it.
 
 // Allowed in two modules, `camera::v4l2::sys` and `engine::rknn::sys`, which say why.
 #![deny(unsafe_code)]
@@ -32,6 +32,8 @@ pub mod render;
 pub mod mqtt;
 
 pub mod pipeline;
+
+pub mod web;
 
 #[cfg(feature = "lab")]
 pub mod lab;

@@ -25,6 +25,8 @@ pub struct Changes {
     pub rules: bool,
     /// How the broker is reached.
     pub mqtt: bool,
+    /// Where the box's own page is served, and to whom.
+    pub web: bool,
     /// How others than subscribers of ours are spoken to.
     pub announcements: bool,
     /// Settings of which a change takes effect at the next start only; see [`Config::lasting`].
@@ -50,6 +52,7 @@ impl Changes {
             homeassistant,
             onvif,
             stats,
+            web,
         } = new;
         let mut changes = Self::default();
         for camera in cameras {
@@ -81,6 +84,7 @@ impl Changes {
             || Scoring { heads: heads.clone(), logit_scale: *logit_scale, ..scoring.clone() } != old.scoring
             || !old.actions.iter().map(rules).eq(actions.iter().map(rules));
 
+        changes.web = old.web != *web;
         changes.announcements = (&old.homeassistant, &old.onvif) != (homeassistant, onvif);
         if old.node.name != node.name {
             changes.restart.push("node.name");
@@ -169,6 +173,7 @@ impl fmt::Display for Changes {
             (self.rules, "thresholds and rates set"),
             (self.mqtt, "MQTT connected anew"),
             (self.announcements, "announcements made"),
+            (self.web, "page served anew"),
         ];
         said.extend(parts.iter().filter(|(changed, _)| *changed).map(|(_, done)| (*done).to_owned()));
         said.extend(self.restart.iter().map(|setting| format!("{setting} waits for a restart")));
@@ -252,6 +257,12 @@ mod tests {
         assert_eq!(after(|c| c.mqtt.commands = true), rules);
         assert_eq!(after(|c| c.stats.interval = Span::from_secs_f64(9.0)), rules);
         assert_eq!(after(|c| c.actions.swap(0, 1)), Changes { rules: true, ..words }, "rows change places");
+    }
+
+    #[test]
+    fn the_page_is_served_anew_and_nothing_else_is_touched() {
+        assert_eq!(after(|c| c.web.enabled = false), Changes { web: true, ..none() });
+        assert_eq!(after(|c| c.web.hosts.push("dock-3.lan".into())), Changes { web: true, ..none() });
     }
 
     #[test]

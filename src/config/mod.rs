@@ -27,6 +27,7 @@ mod stream;
 mod thresholds;
 mod transport;
 mod validate;
+mod web;
 
 #[cfg(test)]
 mod tests;
@@ -49,6 +50,7 @@ pub use speed::Speed;
 pub use stream::{Hwaccel, RtspTransport};
 pub use thresholds::{ThresholdError, with_thresholds};
 pub use transport::{Pin, Tls, Transport};
+pub use web::{Login, Web};
 
 use serde::{Deserialize, Serialize};
 
@@ -72,4 +74,5 @@ pub struct Config {
     pub homeassistant: HomeAssistant,
     pub onvif: Onvif,
     pub stats: Stats,
+    pub web: Web,
 }

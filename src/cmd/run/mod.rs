@@ -26,6 +26,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{self, BrokerKind};
 use crate::mqtt::{Broker, Mqtt, SpoolState};
 use crate::pipeline::{Control, Pipeline, Publishing};
+use crate::web::{Observing, Page, Parts, Web};
 
 /// Watch the configured cameras and publish what is seen, until SIGTERM or SIGINT.
 #[derive(clap::Args)]
@@ -37,6 +38,9 @@ pub struct Args {
 
 /// What is still queued for the broker at the end has this long to leave.
 const DRAIN: Duration = Duration::from_secs(3);
+
+/// What the page is answering at the end has this long.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Runs the daemon.
 pub fn run(args: Args) -> anyhow::Result<()> {
@@ -59,9 +63,19 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let origin = models.origin(&config, &vocabulary);
     let (publisher, mqtt) = Mqtt::start(&with_spool(&config.mqtt), origin, Arc::clone(&clock))?;
     let publishing = Publishing::new(publisher.clone(), &config);
-    let mut service = Service::new(publishing, Notify::from_environment(), Arc::clone(&clock), &config);
-
     let (control, requests) = Control::new();
+    let page = Page::new(Parts {
+        config: config.clone(),
+        vocabulary: Arc::clone(&vocabulary),
+        engine: models.engine.describe(models.options),
+        control: control.clone(),
+        publisher: publisher.clone(),
+        clock: Arc::clone(&clock),
+    });
+    let web = Web::start(&config.web, page.clone()).context("the page's threads did not start")?;
+    let observing = Observing::new(publishing, page.clone());
+    let mut service = Service::new(observing, Notify::from_environment(), Arc::clone(&clock), &config);
+
     let mut feeds = Feeds::new(Arc::clone(&clock), stop.clone());
     let mut pipeline = Pipeline {
         config: config.clone(),
@@ -85,6 +99,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         control,
         publisher: publisher.clone(),
         redial: mqtt.redial(),
+        page,
+        web: web.settings(),
         words: words::file(),
         clock,
         hangup,
@@ -95,8 +111,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
     let result = pipeline.run(&mut service, &stop).context("the pipeline stopped");
     service.stopping();
+    web.stop();
     let spool = publisher.counters().spool;
     let left = mqtt.shutdown(DRAIN);
+    web.shutdown(FAREWELL);
     match spool {
         _ if left == 0 => {}
         SpoolState::Ok => info!(left, "events wait on disk for the next start"),

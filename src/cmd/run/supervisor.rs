@@ -24,6 +24,7 @@ use crate::mqtt::{Command, Publisher, Redial, Request};
 use crate::pipeline::{Control, Update};
 use crate::render::Canvas;
 use crate::vocabulary::Vocabulary;
+use crate::web::{Page, Settings};
 
 /// Commands that may wait.
 const WAITING: usize = 8;
@@ -53,6 +54,9 @@ pub(super) struct Supervisor {
     pub control: Control,
     pub publisher: Publisher,
     pub redial: Redial,
+    pub page: Page,
+    /// How the page is served.
+    pub web: Settings,
     /// Where the vocabulary set over MQTT is kept; `None`: nowhere.
     pub words: Option<PathBuf>,
     pub clock: Arc<dyn Clock>,
@@ -224,7 +228,11 @@ impl Supervisor {
         changes.removed.iter().for_each(|camera| self.feeds.remove(camera));
         (self.loaded, self.config, self.vocabulary) = (loaded, config, vocabulary);
         self.model_files = model_files;
+        if changes.web {
+            self.web.set(&self.config.web);
+        }
         if let Some(models) = models {
+            self.page.runs_on(models.engine.describe(models.options));
             self.models = models;
         }
         self.since = self.clock.utc();

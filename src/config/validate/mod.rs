@@ -3,6 +3,7 @@
 mod camera;
 mod secret;
 mod transport;
+mod web;
 mod words;
 
 use std::collections::HashMap;
@@ -30,6 +31,7 @@ pub(super) fn config(config: &Config, report: &mut Report) {
             format!("the prefix {fault}; write one or more words that name this box, or leave it out");
         report.error(&root.key("onvif").key("topic_prefix"), message);
     }
+    web::web(&config.web, report);
     span(report, &root.key("stats").key("interval"), config.stats.interval, 1.0..=86_400.0);
 }
 
@@ -41,6 +43,7 @@ pub(super) fn files(config: &Config, report: &mut Report) {
         secret::file(report, &path, camera.password_file.as_ref(), remedy, true);
     }
     transport::files(&config.mqtt, report);
+    web::files(&config.web, report);
 }
 
 fn analysis(config: &Config, report: &mut Report) {

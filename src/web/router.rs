@@ -1,0 +1,56 @@
+//! Every address that is answered. A module's handlers come with their description: the API and its OpenAPI document are
+//! one list.
+
+use axum::http::{StatusCode, Uri};
+use axum::routing::get;
+use axum::{Json, Router, middleware};
+use tower_http::compression::CompressionLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+use super::problem::Problem;
+use super::state::Page;
+use super::{assets, guard, health};
+
+/// Where the API is.
+const API: &str = "/api/v1";
+
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "Watchword",
+    description = "What a box sees, what happened, what it watches for, and how it is. Boxes and polygons are fractions of \
+                   the picture, times are RFC 3339 in UTC. Whatever goes wrong is answered with {\"error\", \"problems\"}.",
+    license(name = "MIT OR Apache-2.0")
+))]
+struct Description;
+
+/// Handlers under [`API`], each module's own.
+fn api() -> OpenApiRouter<Page> {
+    OpenApiRouter::new()
+}
+
+fn described() -> OpenApiRouter<Page> {
+    OpenApiRouter::with_openapi(Description::openapi()).merge(health::routes()).nest(API, api())
+}
+
+/// All of it.
+pub(super) fn router(page: Page) -> Router {
+    let (router, document) = described().split_for_parts();
+    router
+        .route(&format!("{API}/openapi.json"), get(|| async { Json(document) }))
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .merge(assets::routes())
+        .layer(CompressionLayer::new())
+        .layer(middleware::from_fn_with_state(page.clone(), guard::guard))
+        .with_state(page)
+}
+
+async fn unknown(uri: Uri) -> Problem {
+    Problem::not_found(format!("there is nothing at {}; {API}/openapi.json says what there is", uri.path()))
+}
+
+async fn wrong_method() -> Problem {
+    let message = format!("not with this method; {API}/openapi.json says with which");
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, message)
+}
