@@ -27,6 +27,32 @@ struct File {
 
 const FILES: &[File] = files![
     "/" "text/html; charset=utf-8" "index.html"
+    "/style.css" "text/css; charset=utf-8" "style.css"
+    "/icon.svg" "image/svg+xml" "icon.svg"
+    "/action.js" "text/javascript; charset=utf-8" "action.js"
+    "/again.js" "text/javascript; charset=utf-8" "again.js"
+    "/api.js" "text/javascript; charset=utf-8" "api.js"
+    "/app.js" "text/javascript; charset=utf-8" "app.js"
+    "/camera.js" "text/javascript; charset=utf-8" "camera.js"
+    "/dom.js" "text/javascript; charset=utf-8" "dom.js"
+    "/draft.js" "text/javascript; charset=utf-8" "draft.js"
+    "/drawing.js" "text/javascript; charset=utf-8" "drawing.js"
+    "/event.js" "text/javascript; charset=utf-8" "event.js"
+    "/feed.js" "text/javascript; charset=utf-8" "feed.js"
+    "/format.js" "text/javascript; charset=utf-8" "format.js"
+    "/health.js" "text/javascript; charset=utf-8" "health.js"
+    "/live.js" "text/javascript; charset=utf-8" "live.js"
+    "/login.js" "text/javascript; charset=utf-8" "login.js"
+    "/outlines.js" "text/javascript; charset=utf-8" "outlines.js"
+    "/picture.js" "text/javascript; charset=utf-8" "picture.js"
+    "/plot.js" "text/javascript; charset=utf-8" "plot.js"
+    "/polygon.js" "text/javascript; charset=utf-8" "polygon.js"
+    "/router.js" "text/javascript; charset=utf-8" "router.js"
+    "/save.js" "text/javascript; charset=utf-8" "save.js"
+    "/timeline.js" "text/javascript; charset=utf-8" "timeline.js"
+    "/tryout.js" "text/javascript; charset=utf-8" "tryout.js"
+    "/words.js" "text/javascript; charset=utf-8" "words.js"
+    "/zones.js" "text/javascript; charset=utf-8" "zones.js"
 ];
 
 /// What tells one version of the page from another. Weak, as it is compressed on its way.
