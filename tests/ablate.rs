@@ -46,6 +46,18 @@ fn tables_are_filled_and_nothing_is_trained_twice() {
     let markdown = std::fs::read_to_string(out.join("units.md")).unwrap();
     assert!(more.contains(&markdown), "{markdown}");
 
+    // What iCLIP is compared with, as far as the features go.
+    let compared = ablate("compared", &[]);
+    assert!(compared.contains("2 heads trained, 2 from before"), "{compared}");
+    assert!(compared.contains("ActionCLIP, with its prompts: the features hold one phrasing"), "{compared}");
+    let figure = |name: &str| {
+        let line = compared.lines().find(|line| line.starts_with(&format!("| {name} |"))).unwrap();
+        line.split('|').nth(3).unwrap().trim().parse::<f64>()
+    };
+    assert!(figure("ActionCLIP, without its prompts").is_ok_and(|figure| figure > 0.0));
+    assert!(figure("Efficient-Prompting, without its prompts").is_ok_and(|figure| figure > 0.0));
+    assert!(figure("SiA-B16 (2025)").is_err());
+
     // What a row lacks is said in its place; a variant is a row more.
     let variant = format!("the same={}", text(&world));
     let beyond = ablate("beyond", &["--variant", &variant]);

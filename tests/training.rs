@@ -38,8 +38,12 @@ fn judge(world: &Path, heads: Heads<'_>) -> f64 {
 
 /// The same, of heads that `lab train` makes of the actions that are seen.
 fn trained(world: &Path, units: &str, layers: usize, seed: u64, iterations: usize) -> f64 {
+    train(world, &["--units", units, "--layers", &layers.to_string()], seed, iterations)
+}
+
+fn train(world: &Path, method: &[&str], seed: u64, iterations: usize) -> f64 {
     let out = tempfile::tempdir().unwrap();
-    let (layers, seed, part) = (layers.to_string(), seed.to_string(), (iterations / 10).to_string());
+    let (seed, part) = (seed.to_string(), (iterations / 10).to_string());
     let iterations = iterations.to_string();
     std::fs::write(out.path().join("recipe.toml"), format!("validate_every = {part}\n{RECIPE}")).unwrap();
     let mut command = watchword();
@@ -49,7 +53,7 @@ fn trained(world: &Path, units: &str, layers: usize, seed: u64, iterations: usiz
         command.arg(option).arg(world.join(file));
     }
     command.arg("--recipe").arg(out.path().join("recipe.toml"));
-    command.args(["--units", units, "--layers", &layers, "--seed", &seed]);
+    command.args(method).args(["--seed", &seed]);
     command.args(["--iterations", &iterations, "--warm-up", &part]);
     let run = output(&mut command);
     assert!(run.status.success(), "{}", complaint(&run));
@@ -84,6 +88,19 @@ fn what_is_learned_holds_for_actions_that_were_not_seen() {
     eprintln!("baseline {baseline:.1}, P {person:.1}, P+O+C+M and prompting {all:.1}");
     assert!(all >= baseline + 15.0, "{all} is not 15 above {baseline}");
     assert!(all >= person + 10.0, "{all} is not 10 above {person}");
+}
+
+/// What is compared with, at its own best: it sees no persons, and nothing of the past but in whole frames.
+#[test]
+fn a_transformer_over_frames_learns_too() {
+    let world = world(Size { width: 32, families: 8, videos: 5 }, 1);
+    let baseline = judge(world.path(), Heads::Frozen(Frozen::Baseline));
+    let method = ["--method", "action-clip", "--blocks", "2"];
+    let pooled = train(world.path(), &[&method[..], &["--learning-rate", "1e-12"]].concat(), 1, 10);
+    let learned = train(world.path(), &method, 1, 200);
+    eprintln!("baseline {baseline:.1}, mean of the frames {pooled:.1}, transformer {learned:.1}");
+    assert!(learned >= baseline + 15.0, "{learned} is not 15 above {baseline}");
+    assert!(learned >= pooled + 15.0, "{learned} is not 15 above {pooled}");
 }
 
 /// Five worlds of the default size; prints the table of src/lab/README.md. Takes minutes:

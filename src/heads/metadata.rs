@@ -88,6 +88,10 @@ const MOST_PADS: usize = 10_000;
 impl Metadata {
     /// Reads the string map of a safetensors header.
     pub fn parse(map: &HashMap<String, String>) -> Result<Self, WeightsError> {
+        // Heads name no format of ours; the lab's other files do.
+        if let Some(format) = map.get("format").filter(|format| format.starts_with("watchword ")) {
+            return Err(WeightsError::Foreign(format.clone()));
+        }
         let units = map
             .get("units")
             .ok_or_else(|| bad("units", "", "a list such as person,object,context,memory"))?;

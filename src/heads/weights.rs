@@ -16,6 +16,10 @@ use super::metadata::Metadata;
 pub enum WeightsError {
     #[error("not a safetensors file, or cut short: {0}")]
     Format(String),
+    #[error(
+        "it is {0:?}, no interaction heads: of what `lab train` makes, a board runs the method iclip alone"
+    )]
+    Foreign(String),
     #[error("metadata {field} is {found:?}: it must be {expected}")]
     Metadata { field: String, found: String, expected: &'static str },
     #[error("tensor {0} is missing")]

@@ -12,4 +12,6 @@ pub mod map;
 pub mod split;
 pub mod synthetic;
 pub mod tables;
+pub mod temporal;
 pub mod training;
+pub mod transformer;

@@ -190,7 +190,11 @@ impl Bench<'_> {
         materials: &Materials,
     ) -> anyhow::Result<Vec<Vec<Option<Report>>>> {
         let Materials { dataset, texts, .. } = materials;
-        let one = (!method.phrases).then(|| eval::first_phrasing(texts));
+        let one = match (method.bare, method.phrases) {
+            (true, _) => Some(eval::bare_words(texts).context("no phrasing is the labels' bare words")?),
+            (false, true) => None,
+            (false, false) => Some(eval::first_phrasing(texts)),
+        };
         let texts = one.as_ref().unwrap_or(texts);
         let mut runs = Vec::new();
         for split in &materials.splits {
@@ -262,6 +266,11 @@ fn lacks(method: &Method, materials: &Materials) -> Option<String> {
     if method.phrases && materials.texts.phrasings() < 2 {
         return Some(
             "the features hold one phrasing of each label; `lab features --template`, several times".into(),
+        );
+    }
+    if method.bare && eval::bare_words(&materials.texts).is_none() {
+        return Some(
+            "no phrasing of the features is the labels' bare words; `lab features --template {}` beside others".into(),
         );
     }
     let background = method.judging.background && materials.background.is_none();

@@ -9,7 +9,7 @@ use crate::cmd::progress;
 use crate::heads::{AUTHORS_PADS, Kind, Pads};
 use crate::lab::annotation;
 use crate::lab::dataset::Dataset;
-use crate::lab::training::{Optimiser, Outcome, Phase, Recipe, Schedule, State, Task, train};
+use crate::lab::training::{Approach, Optimiser, Outcome, Phase, Recipe, Schedule, State, Task, train};
 
 /// The defaults are the authors' recipe. Ctrl-C leaves a checkpoint, with which `--resume` goes on.
 #[derive(Debug, clap::Args)]
@@ -31,6 +31,12 @@ pub struct Args {
     /// Options from a TOML file, by the names that record.json has them under; those given here count more
     #[arg(long, value_name = "FILE")]
     recipe: Option<PathBuf>,
+    /// What is trained [default: iclip]
+    #[arg(long, value_enum)]
+    method: Option<Approach>,
+    /// Layers of the transformer over frames
+    #[arg(long)]
+    blocks: Option<usize>,
     /// What the units look at, in their order
     #[arg(long, value_delimiter = ',', value_parser = |name: &str| name.parse::<Kind>().map_err(|()| "person, object, context or memory"))]
     units: Option<Vec<Kind>>,
@@ -164,6 +170,8 @@ fn recipe(args: &Args) -> anyhow::Result<Recipe> {
             place.clone_from(given);
         }
     }
+    set(&mut recipe.method, &args.method);
+    set(&mut recipe.blocks, &args.blocks);
     set(&mut recipe.units, &args.units);
     set(&mut recipe.layers, &args.layers);
     set(&mut recipe.before, &args.before);

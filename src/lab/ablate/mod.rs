@@ -11,7 +11,7 @@ use anyhow::Context;
 use sha2::{Digest, Sha256};
 
 use super::tables::Method;
-use super::training::{Outcome, Recipe, Task, Watch, hash, train};
+use super::training::{Approach, Outcome, Recipe, Task, Watch, hash, train};
 use crate::camera::Stop;
 
 /// How often the authors go through the units.
@@ -19,8 +19,12 @@ pub const ROUNDS: usize = 2;
 
 /// How `method` is trained, in what it says nothing of as `base`; `None` where nothing is trained.
 pub fn recipe(method: &Method, base: &Recipe, rounds: usize, seed: u64) -> Option<Recipe> {
+    if let Some(blocks) = method.temporal {
+        return Some(Recipe { method: Approach::ActionClip, blocks, seed, ..base.clone() });
+    }
     let units = &method.units.as_ref()?.0;
     Some(Recipe {
+        method: Approach::Iclip,
         units: units.repeat(rounds),
         layers: if method.prompting { base.layers.max(1) } else { 0 },
         after: method.after.unwrap_or(base.after),

@@ -2,7 +2,7 @@
 //! judge.
 //!
 //! A detection's score is the person's times the probability of the action, out of the labels that count alone. Knows
-//! cached features, heads and the measure; has never heard of training.
+//! cached features, heads, what they are compared with, and the measure; has never heard of training.
 
 mod combine;
 mod scene;
@@ -24,13 +24,13 @@ use super::tables::{Frozen, Judging, Metric};
 use crate::frame::Rect;
 use combine::{Judged, fuse, vote};
 use scene::Judge;
-pub use words::{Background, first_phrasing};
+pub use words::{Background, bare_words, first_phrasing};
 
 /// What scores.
 #[derive(Debug, Clone, Copy)]
 pub enum Heads<'a> {
     Frozen(Frozen),
-    /// The bytes of a heads file.
+    /// The bytes of a heads file, or of a transformer over frames.
     Trained(&'a [u8]),
 }
 

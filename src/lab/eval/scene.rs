@@ -1,6 +1,7 @@
 //! One video's cached features through the device's scorer, frame by frame.
 
 use anyhow::{Context, ensure};
+use candle_core::Device;
 
 use super::combine::{Judged, JudgedPerson};
 use super::{Heads, Setting, region};
@@ -8,11 +9,14 @@ use crate::clip::Embeddings;
 use crate::heads::{Features, Interaction, Method, Reach, Recalled, Scorer, Scores};
 use crate::lab::dataset::{Dataset, People, Sampling, Texts, Video, recall};
 use crate::lab::tables::Frozen;
+use crate::lab::temporal::{About, Temporal};
 use crate::vocabulary::Vocabulary;
 
 /// A scorer and its buffers.
 pub struct Judge {
     scorer: Scorer,
+    /// What makes the frame's feature of the frames around it.
+    temporal: Option<Temporal>,
     sampling: Sampling,
     reach: Option<Reach>,
     frame_alone: bool,
@@ -31,9 +35,23 @@ impl Judge {
         dataset: &Dataset,
         texts: &Texts,
     ) -> anyhow::Result<Self> {
+        let (mut temporal, mut around) = (None, None);
         let scorer = match heads {
             Heads::Frozen(Frozen::Baseline) => Scorer::new(Method::Baseline, texts.logit_scale),
             Heads::Frozen(Frozen::Fusion) => Scorer::new(Method::Fusion, texts.logit_scale),
+            Heads::Trained(bytes) if Temporal::is(bytes) => {
+                let read = Temporal::read(bytes, &Device::Cpu)?;
+                let About { embedding, width, reach, tau, .. } = &read.about;
+                ensure!(
+                    *embedding == dataset.embedding && *width == dataset.width,
+                    "it was trained on features of {embedding}, these are of {}",
+                    dataset.embedding
+                );
+                let scorer = Scorer::new(Method::Baseline, tau.recip());
+                around = Some(*reach);
+                temporal = Some(read);
+                scorer
+            }
             Heads::Trained(bytes) => {
                 let heads = Interaction::read(bytes)?;
                 heads.check(&dataset.embedding, dataset.width)?;
@@ -45,12 +63,13 @@ impl Judge {
             people: People::Found { min_score: setting.min_score },
             most_persons: usize::MAX,
             most_objects: scorer.wants().objects,
-            reach: None,
+            reach: around,
             fps: setting.fps,
         };
         Ok(Self {
             reach: scorer.reach(),
             scorer,
+            temporal,
             sampling,
             frame_alone: setting.frame_alone,
             blind: setting.judging.blind,
@@ -88,8 +107,18 @@ impl Judge {
         projected: &[Vec<f32>],
         vocabulary: &Vocabulary,
     ) -> anyhow::Result<Judged> {
-        let sample = video.sample(row, &self.sampling)?;
+        let mut sample = video.sample(row, &self.sampling)?;
         let width = sample.context.len();
+        if let Some(temporal) = &self.temporal {
+            if self.blind {
+                let seen = sample.slots.partition_point(|slot| *slot < temporal.about.reach.before);
+                sample.slots.truncate(seen);
+                sample.memory.truncate(seen * width);
+            }
+            let pooled =
+                temporal.pool(std::slice::from_ref(&sample), &Device::Cpu, &mut |x| Ok(x.clone()))?;
+            sample.context = pooled.flatten_all()?.to_vec1()?;
+        }
         let slots =
             self.reach.map_or_else(Vec::new, |reach| recall(&video.frames, row, &reach, self.sampling.fps));
         let seen = |slot: usize| !self.blind || self.reach.is_none_or(|reach| slot < reach.before);

@@ -17,6 +17,7 @@ use crate::lab::dataset::{FORMAT, TEXTS};
 use crate::lab::features::{Boxes, Clip, Person, Seen, path_of};
 use crate::lab::map::Video as VideoId;
 use crate::lab::tables::Vote;
+use crate::lab::temporal::{About, Temporal};
 
 const WIDTH: usize = 8;
 const LABELS: [&str; 4] = ["sit", "run", "jump", "wave"];
@@ -240,6 +241,53 @@ fn shown_the_frame_alone_everybody_in_it_does_the_same() {
     assert!(near);
     let (_, found) = world.judge(&[0, 1], &setting(Heads::Trained(&bytes)));
     assert!((scores_of(&found, 3, 0, 2)[0] / 0.9 - scores_of(&found, 3, 1, 2)[0] / 0.8).abs() > 1e-3);
+}
+
+/// As it starts it is the mean of the frames around, those of the past alone if it is blind.
+#[test]
+fn a_transformer_over_frames_gives_everybody_the_frames_scores() {
+    let world = World::new();
+    let reach = crate::heads::Reach { before: 2, after: 1, rate: 1.0 };
+    let about = About { reach, blocks: 1, width: WIDTH, tau: 0.1, embedding: "space".into() };
+    let fresh = |about: &About| {
+        Temporal::fresh(about.clone(), 1, &candle_core::Device::Cpu).unwrap().bytes().unwrap()
+    };
+    let bytes = fresh(&about);
+    let texts = world.texts.means([0, 1]).unwrap();
+    for (blind, rows) in [(false, 2..6), (true, 2..5)] {
+        let judging = Judging { blind, ..Judging::default() };
+        let (_, found) = world.judge(&[0, 1], &Setting { judging, ..setting(Heads::Trained(&bytes)) });
+        let mut contexts = Vec::new();
+        let mut features = world.dataset.videos[0].features().unwrap();
+        rows.for_each(|row| features.context(row, &mut contexts).unwrap());
+        let mean: Vec<f32> =
+            (0..WIDTH).map(|column| contexts.iter().skip(column).step_by(WIDTH).sum()).collect();
+        let expected = similarity(&mean, texts.data(), 10.0);
+        for (person, score) in [(0, 0.9), (1, 0.8)] {
+            for (found, expected) in scores_of(&found, 5, person, 2).iter().zip(&expected) {
+                assert!((found - score * f64::from(*expected)).abs() < 1e-5, "{blind} {found} {expected}");
+            }
+        }
+    }
+    let other = fresh(&About { embedding: "another space".into(), ..about });
+    let videos: Vec<_> = world.dataset.videos.iter().collect();
+    let setting = setting(Heads::Trained(&other));
+    let error = judge(&world.dataset, &world.texts, &videos, &[0], &setting, &mut Catalogue::default());
+    assert!(error.unwrap_err().to_string().contains("features of another space"));
+}
+
+#[test]
+fn bare_words_are_found_among_phrasings() {
+    let world = World::new();
+    let bare = bare_words(&world.texts).unwrap();
+    assert_eq!((bare.phrasings(), &bare.rows), (1, &first_phrasing(&world.texts).rows));
+    let turned = |of: &Vec<String>| of.iter().rev().cloned().collect();
+    let sentences = world.texts.sentences.iter().map(turned).collect();
+    let second = bare_words(&Texts { sentences, ..world.texts.clone() }).unwrap();
+    assert_eq!(second.phrasing(2, 0), world.texts.phrasing(2, 1));
+    assert_ne!(second.key, bare.key);
+    let sentences = world.texts.sentences.iter().map(|of| vec![of[1].clone(); 2]).collect();
+    assert!(bare_words(&Texts { sentences, ..world.texts.clone() }).is_none());
 }
 
 #[test]

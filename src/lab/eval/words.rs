@@ -7,6 +7,7 @@ use anyhow::{Context, ensure};
 use crate::clip::Embeddings;
 use crate::config::{self, Action};
 use crate::lab::dataset::Texts;
+use crate::lab::features::words;
 use crate::vocabulary::{Vocabulary, Words};
 
 /// What people do otherwise, and what the text tower makes of it, a row for each phrase.
@@ -57,13 +58,30 @@ pub fn vocabulary(
 
 /// The first phrasing of each label alone, as the papers read them.
 pub fn first_phrasing(texts: &Texts) -> Texts {
+    one_phrasing(texts, 0)
+}
+
+/// The phrasing that is each label's bare words, if there is one.
+pub fn bare_words(texts: &Texts) -> Option<Texts> {
+    let is_bare = |index: &usize| {
+        let mut labels = texts.labels.iter().zip(&texts.sentences);
+        labels.all(|(label, of)| of.get(*index).is_some_and(|sentence| *sentence == words(label)))
+    };
+    (0..texts.phrasings()).find(is_bare).map(|index| one_phrasing(texts, index))
+}
+
+fn one_phrasing(texts: &Texts, index: usize) -> Texts {
     let mut rows = Embeddings::new(texts.rows.width());
     for label in 0..texts.labels.len() {
-        let pushed = texts.phrasing(label, 0).is_some_and(|row| rows.push(row));
+        let pushed = texts.phrasing(label, index).is_some_and(|row| rows.push(row));
         debug_assert!(pushed, "every label has a phrasing, and embeddings are no zeros");
     }
-    let sentences = texts.sentences.iter().map(|sentences| sentences.iter().take(1).cloned().collect());
+    let sentences = texts.sentences.iter().map(|of| of.get(index).cloned().into_iter().collect());
     // What is trained on it is another thing than what is trained on all of them.
-    let key = if texts.phrasings() > 1 { format!("{} first", texts.key) } else { texts.key.clone() };
+    let key = match (texts.phrasings(), index) {
+        (1, _) => texts.key.clone(),
+        (_, 0) => format!("{} first", texts.key),
+        _ => format!("{} {index}", texts.key),
+    };
     Texts { sentences: sentences.collect(), rows, key, ..texts.clone() }
 }

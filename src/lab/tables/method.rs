@@ -17,12 +17,16 @@ pub struct Method {
     pub units: Option<Units>,
     /// Whether prompting is trained.
     pub prompting: bool,
+    /// What is trained instead: a transformer of so many blocks over the whole frames around one.
+    pub temporal: Option<usize>,
     /// Every person is seen as the whole frame, as the baseline sees them.
     pub frame_alone: bool,
     /// Slots of the memory after the frame, instead of the recipe's.
     pub after: Option<usize>,
     /// A label is the mean of all its phrasings, not the first alone.
     pub phrases: bool,
+    /// A label is its bare words.
+    pub bare: bool,
     /// What is done at judging, with heads that the row may share with others.
     #[serde(flatten)]
     pub judging: Judging,
@@ -63,10 +67,19 @@ pub enum Vote {
 }
 
 impl Method {
-    /// What heads of a file were trained as. Units that repeat are named once, as the authors repeat them.
+    /// What heads of a file, or what is compared with them, were trained as. Units that repeat are named once, as the
+    /// authors repeat them.
     pub fn of_heads(bytes: &[u8]) -> anyhow::Result<Self> {
         let file = SafeTensors::deserialize(bytes)?;
         let (_, header) = SafeTensors::read_metadata(bytes)?;
+        let names = file.names();
+        let blocks = names
+            .iter()
+            .filter(|name| name.starts_with("temporal.block.") && name.ends_with(".norm1.weight"));
+        let blocks = blocks.count();
+        if blocks > 0 {
+            return Ok(Self { temporal: Some(blocks), ..Self::default() });
+        }
         let metadata = Metadata::parse(header.metadata().as_ref().unwrap_or(&HashMap::new()))?;
         let units = &metadata.units;
         let period = (1..units.len()).find(|period| {
@@ -75,7 +88,7 @@ impl Method {
         let once = units.iter().take(period.unwrap_or(units.len())).copied().collect();
         Ok(Self {
             units: Some(Units(once)),
-            prompting: file.names().iter().any(|name| name.starts_with("prompt.")),
+            prompting: names.iter().any(|name| name.starts_with("prompt.")),
             after: (units.contains(&Kind::Memory) && metadata.after == 0).then_some(0),
             ..Self::default()
         })

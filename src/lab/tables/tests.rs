@@ -16,7 +16,9 @@ fn every_table_can_be_read_and_its_rows_are_named_once() {
             assert!(table.rows[..index].iter().all(|other| other.name != row.name), "{}", row.name);
             assert!(row.method.is_some() || !row.published.is_empty(), "{} says nothing", row.name);
             if let Some(method) = &row.method {
-                assert!(method.frozen.is_some() != method.units.is_some(), "{}: {method:?}", row.name);
+                let ways = [method.frozen.is_some(), method.units.is_some(), method.temporal.is_some()];
+                let ways = ways.into_iter().filter(|is| *is).count();
+                assert_eq!(ways, 1, "{}: {method:?}", row.name);
             }
         }
     }

@@ -8,12 +8,12 @@ use candle_core::{Device, Tensor};
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
-use super::network::Network;
 use super::optimiser::Moments;
 use super::recipe::Recipe;
 use super::record::Entry;
 use crate::heads;
 use crate::lab::features::write_whole;
+use crate::lab::transformer::{Weights, floats, tensors};
 
 /// What a run is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,11 +52,10 @@ pub struct Checkpoint {
 const KEY: &str = "training";
 
 impl Checkpoint {
-    pub fn write(&self, network: &Network, path: &Path) -> anyhow::Result<()> {
-        let mut tensors = heads::Tensors::new();
-        for (name, tensor) in network.tensors()? {
-            tensors.insert(format!("weight.{name}"), tensor);
-        }
+    pub fn write(&self, weights: &Weights, path: &Path) -> anyhow::Result<()> {
+        let own = tensors(weights)?.into_iter();
+        let mut tensors: heads::Tensors =
+            own.map(|(name, tensor)| (format!("weight.{name}"), tensor)).collect();
         for (kind, moments) in [("first", &self.moments.first), ("second", &self.moments.second)] {
             for (name, moment) in moments {
                 let values = moment.flatten_all()?.to_vec1::<f32>()?;
@@ -72,8 +71,8 @@ impl Checkpoint {
         write_whole(path, &safetensors::serialize(&tensors, Some(about))?)
     }
 
-    /// Reads what fits `network`, whose weights it sets.
-    pub fn read(path: &Path, network: &Network, device: &Device) -> anyhow::Result<Self> {
+    /// Reads what fits `own`, the weights that it sets.
+    pub fn read(path: &Path, own: &Weights, device: &Device) -> anyhow::Result<Self> {
         let read = || {
             let bytes = std::fs::read(path)?;
             let (_, header) = SafeTensors::read_metadata(&bytes)?;
@@ -83,8 +82,7 @@ impl Checkpoint {
             let mut parts: BTreeMap<&str, BTreeMap<String, heads::Tensor<'static>>> = BTreeMap::new();
             for (name, view) in file.iter() {
                 let (part, name) = name.split_once('.').context("a tensor without a part")?;
-                let weight =
-                    network.weights.get(name).with_context(|| format!("tensor {name} is unknown"))?;
+                let weight = own.get(name).with_context(|| format!("tensor {name} is unknown"))?;
                 ensure!(weight.dims() == view.shape(), "tensor {name} is {:?}", view.shape());
                 let bytes = view.data().to_vec().into();
                 let tensor = heads::Tensor { dtype: view.dtype(), shape: view.shape().to_vec(), bytes };
@@ -92,12 +90,8 @@ impl Checkpoint {
             }
             let mut part = |name: &str| parts.remove(name).unwrap_or_default();
             let weights = part("weight");
-            ensure!(weights.len() == network.weights.len(), "weights are missing");
-            for (name, tensor) in &weights {
-                if let Some(weight) = network.weights.get(name) {
-                    weight.set(&loaded(tensor, device)?)?;
-                }
-            }
+            ensure!(weights.len() == own.len(), "weights are missing");
+            set(own, &weights, device)?;
             let mut moments = |name: &str| -> anyhow::Result<BTreeMap<String, Tensor>> {
                 part(name).into_iter().map(|(name, tensor)| Ok((name, loaded(&tensor, device)?))).collect()
             };
@@ -108,10 +102,10 @@ impl Checkpoint {
     }
 }
 
-/// Sets the weights of `network`.
-pub fn set(network: &Network, weights: &heads::Tensors, device: &Device) -> anyhow::Result<()> {
+/// Sets `own` weights to those of a file.
+pub fn set(own: &Weights, weights: &heads::Tensors, device: &Device) -> anyhow::Result<()> {
     for (name, tensor) in weights {
-        if let Some(weight) = network.weights.get(name) {
+        if let Some(weight) = own.get(name) {
             weight.set(&loaded(tensor, device)?)?;
         }
     }
@@ -119,7 +113,5 @@ pub fn set(network: &Network, weights: &heads::Tensors, device: &Device) -> anyh
 }
 
 fn loaded(tensor: &heads::Tensor<'_>, device: &Device) -> anyhow::Result<Tensor> {
-    let values: Vec<f32> =
-        tensor.bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-    Ok(Tensor::from_vec(values, tensor.shape.clone(), device)?)
+    Ok(Tensor::from_vec(floats(tensor), tensor.shape.clone(), device)?)
 }

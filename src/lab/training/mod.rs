@@ -1,7 +1,7 @@
-//! Training the heads on cached features.
+//! Training on cached features: the heads, and the methods that they are compared with.
 //!
 //! Knows a [`Dataset`] and the names and shapes of a heads file; has never heard of pictures, nor of how heads are judged
-//! on actions they have not seen. What comes out is what `src/heads` loads, and gives the same scores there.
+//! on actions they have not seen. What comes out of heads is what `src/heads` loads, and gives the same scores there.
 //!
 //! The paper's authors take the weights of the lowest training loss. Here some of the training labels are held out, the
 //! number of steps is the one after which those were told apart best, and then all labels are trained on for as long.
@@ -12,6 +12,7 @@ mod curve;
 mod dropout;
 mod frames;
 mod loss;
+mod model;
 mod network;
 mod optimiser;
 mod recipe;
@@ -29,16 +30,16 @@ use sha2::{Digest, Sha256};
 
 use super::dataset::{Dataset, People, Sampling, Texts};
 use super::features::write_whole;
+use super::transformer::tensors;
 use crate::camera::Stop;
 use crate::clip::Embeddings;
-use crate::heads::{Kind, Reach, Size, Tensors, serialise};
-use batch::Batch;
+use crate::heads::{Kind, Reach, Tensors};
 use checkpoint::Checkpoint;
 pub use checkpoint::{Phase, State};
 use dropout::Dropout;
 use frames::Frames;
-use network::Network;
-pub use recipe::{Optimiser, Recipe, Schedule};
+use model::Model;
+pub use recipe::{Approach, Optimiser, Recipe, Schedule};
 pub use record::{Data, Entry, Record, hash};
 
 /// Frames that judge the weights on the way, at most.
@@ -75,7 +76,7 @@ pub enum Outcome {
 /// Told after every step how far a run is.
 pub type Watch<'a> = &'a mut dyn FnMut(&State, f64);
 
-/// Trains heads. With `resume` a run that was stopped goes on: on the same machine to the same weights, bit by bit.
+/// Trains what the recipe says. With `resume` a run that was stopped goes on: on the same machine to the same weights, bit by bit.
 pub fn train(
     task: &Task<'_>,
     recipe: &Recipe,
@@ -103,7 +104,7 @@ pub fn train(
         if recipe.refit {
             run.begin_refit()?;
         } else {
-            checkpoint::set(&run.network, &run.checkpoint.best, &device)?;
+            checkpoint::set(run.model.weights(), &run.checkpoint.best, &device)?;
         }
     }
     let best = run.checkpoint.state.best;
@@ -123,7 +124,7 @@ struct Run<'a> {
     task: &'a Task<'a>,
     recipe: &'a Recipe,
     device: &'a Device,
-    network: Network,
+    model: Model,
     checkpoint: Checkpoint,
     path: PathBuf,
 }
@@ -147,14 +148,14 @@ impl<'a> Run<'a> {
         };
         let checkpoint = Checkpoint { state, moments: Default::default(), best: Tensors::new() };
         let path = task.out.join("checkpoint.safetensors");
-        Ok(Self { task, recipe, device, network: fresh(task, recipe, device)?, checkpoint, path })
+        Ok(Self { task, recipe, device, model: Model::fresh(task, recipe, device)?, checkpoint, path })
     }
 
     fn resume(&mut self) -> anyhow::Result<()> {
         if !self.path.exists() {
             return Ok(());
         }
-        let found = Checkpoint::read(&self.path, &self.network, self.device)?;
+        let found = Checkpoint::read(&self.path, self.model.weights(), self.device)?;
         let place = || format!("checkpoint {}", self.path.display());
         let own = &self.checkpoint.state;
         ensure!(found.state.data == own.data, "{}: it was trained on other data or labels", place());
@@ -168,7 +169,7 @@ impl<'a> Run<'a> {
     }
 
     fn begin_refit(&mut self) -> anyhow::Result<()> {
-        self.network = fresh(self.task, self.recipe, self.device)?;
+        self.model = Model::fresh(self.task, self.recipe, self.device)?;
         self.checkpoint.moments = Default::default();
         self.checkpoint.state.phase = Phase::Refit;
         self.checkpoint.state.step = 0;
@@ -200,7 +201,7 @@ impl<'a> Run<'a> {
             let step = self.checkpoint.state.step;
             if stopped || (step > first && step.is_multiple_of(KEPT)) {
                 self.checkpoint.state.seconds = spent + begun.elapsed().as_secs_f64();
-                self.checkpoint.write(&self.network, &self.path)?;
+                self.checkpoint.write(self.model.weights(), &self.path)?;
             }
             if stopped {
                 return Ok(false);
@@ -217,13 +218,13 @@ impl<'a> Run<'a> {
             if (step + 1).is_multiple_of(every) || step + 1 == until {
                 let map = match held {
                     [] => None,
-                    _ => Some(validation::map(&self.network, &judges, &text_held, self.recipe.frames)?),
+                    _ => Some(validation::map(&self.model, &judges, &text_held, self.recipe.frames)?),
                 };
                 if let Some(map) = map
                     && self.checkpoint.state.best.is_none_or(|(_, best)| map > best)
                 {
                     self.checkpoint.state.best = Some((step + 1, map));
-                    self.checkpoint.best = self.network.tensors()?;
+                    self.checkpoint.best = tensors(self.model.weights())?;
                 }
                 let (loss, learning_rate) = (sum / since as f64, self.recipe.learning_rate(step));
                 let phase = self.checkpoint.state.phase;
@@ -239,24 +240,23 @@ impl<'a> Run<'a> {
     /// One step; gives its loss.
     fn step(&mut self, frames: &mut Frames<'_>, step: usize, text: &Tensor) -> anyhow::Result<f64> {
         let samples = frames.of_step(step, self.recipe.frames)?;
-        let batch = Batch::new(&samples, self.task.data.width, &self.network.metadata, self.device)?;
-        let labels: Vec<Vec<usize>> = samples.into_iter().flat_map(|sample| sample.labels).collect();
         let mut dropout = Dropout::of_step(self.recipe.dropout, self.recipe.seed, step);
-        let logits = self.network.logits(&batch, text, &mut dropout)?;
+        let logits = self.model.logits(&samples, text, &mut dropout)?;
+        let labels: Vec<Vec<usize>> = samples.into_iter().flat_map(|sample| sample.labels).collect();
         // Persons who do nothing of what is trained are there for the others.
         let counted = (0u32..).zip(&labels).filter(|(_, labels)| !labels.is_empty()).map(|(row, _)| row);
         let counted = Tensor::new(counted.collect::<Vec<_>>(), self.device)?;
         let labels: Vec<Vec<usize>> = labels.into_iter().filter(|labels| !labels.is_empty()).collect();
         let loss = loss::focal(&logits.index_select(&counted, 0)?, &labels, self.recipe.focal)?;
         let gradients = loss.backward()?;
-        self.checkpoint.moments.step(self.recipe, step, &self.network.weights, &gradients)?;
+        self.checkpoint.moments.step(self.recipe, step, self.model.weights(), &gradients)?;
         Ok(f64::from(loss.to_scalar::<f32>()?))
     }
 
     fn finish(self, labels: &[usize], held: &[usize], steps: usize) -> anyhow::Result<Outcome> {
-        let Self { task, recipe, network, checkpoint, path, device } = self;
+        let Self { task, recipe, model, checkpoint, path, device } = self;
         let name = |label: &usize| task.data.labels.get(*label).cloned().unwrap_or_default();
-        let bytes = serialise(&network.tensors()?, &network.metadata)?;
+        let bytes = model.bytes()?;
         let frames = Frames::new(task.data, recipe, labels, &[]);
         let state = checkpoint.state;
         let record = Record {
@@ -276,7 +276,7 @@ impl<'a> Run<'a> {
             steps,
             best_map: state.best.map(|(_, map)| map),
             history: state.history,
-            heads: tensors_hash(&network)?,
+            heads: tensors_hash(&model)?,
         };
         let heads = task.out.join("heads.safetensors");
         write_whole(&heads, &bytes)?;
@@ -288,21 +288,16 @@ impl<'a> Run<'a> {
     }
 }
 
-fn fresh(task: &Task<'_>, recipe: &Recipe, device: &Device) -> anyhow::Result<Network> {
-    let width = task.data.width;
-    let size = Size { width, layers: recipe.layers, hidden: 4 * width };
-    Network::fresh(&recipe.metadata(&task.data.embedding), size, recipe.deviation, recipe.seed, device)
-}
-
 /// What a recipe takes of a frame.
 pub fn sampling(recipe: &Recipe) -> Sampling {
     let Recipe { before, after, rate, fps, .. } = *recipe;
     let reach = Reach { before, after, rate };
+    let heads = recipe.method == Approach::Iclip;
     Sampling {
         people: People::Truth,
         most_persons: recipe.persons,
-        most_objects: recipe.objects,
-        reach: recipe.units.contains(&Kind::Memory).then_some(reach),
+        most_objects: if heads { recipe.objects } else { 0 },
+        reach: (!heads || recipe.units.contains(&Kind::Memory)).then_some(reach),
         fps,
     }
 }
@@ -312,9 +307,9 @@ fn tensor(rows: &Embeddings, device: &Device) -> candle_core::Result<Tensor> {
 }
 
 /// The weights alone: the header's entries come in any order.
-fn tensors_hash(network: &Network) -> anyhow::Result<String> {
+fn tensors_hash(model: &Model) -> anyhow::Result<String> {
     let mut hash = Sha256::new();
-    for (name, tensor) in network.tensors()? {
+    for (name, tensor) in tensors(model.weights())? {
         hash.update(name);
         hash.update(&tensor.bytes);
     }

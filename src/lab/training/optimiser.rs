@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use candle_core::backprop::GradStore;
-use candle_core::{Result, Tensor, Var};
+use candle_core::{Result, Tensor};
 
 use super::recipe::{Optimiser, Recipe};
+use crate::lab::transformer::Weights;
 
 const MOMENTUM: f64 = 0.9;
 const BETAS: (f64, f64) = (0.9, 0.999);
@@ -25,7 +26,7 @@ impl Moments {
         &mut self,
         recipe: &Recipe,
         step: usize,
-        weights: &BTreeMap<String, Var>,
+        weights: &Weights,
         gradients: &GradStore,
     ) -> Result<()> {
         for (name, weight) in weights {
@@ -70,7 +71,7 @@ impl Moments {
 /// Learning rate and weight decay of a tensor.
 fn rate(recipe: &Recipe, step: usize, name: &str) -> (f64, f64) {
     let mut rate = recipe.learning_rate(step);
-    if name.starts_with("unit.") {
+    if !name.starts_with("prompt.") {
         rate *= recipe.unit_factor;
     }
     let bias = name.ends_with(".bias");

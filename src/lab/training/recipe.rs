@@ -9,10 +9,13 @@ use crate::heads::{AUTHORS_PADS, Kind, Metadata, Pads};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Recipe {
+    pub method: Approach,
     /// What the units look at, in their order.
     pub units: Vec<Kind>,
     /// Layers of prompting; 0 for none.
     pub layers: usize,
+    /// Of the transformer over frames, which [`Approach::Iclip`] does not have.
+    pub blocks: usize,
     /// Memory slots before the frame.
     pub before: usize,
     /// Memory slots after it.
@@ -42,7 +45,7 @@ pub struct Recipe {
     pub frame_alone: bool,
     pub optimiser: Optimiser,
     pub learning_rate: f64,
-    /// Factor on the units' learning rate.
+    /// Factor on the learning rate of all but prompting.
     pub unit_factor: f64,
     /// Factor on the learning rate of biases.
     pub bias_factor: f64,
@@ -53,7 +56,7 @@ pub struct Recipe {
     pub schedule: Schedule,
     /// γ of the softmax focal loss (Lin et al. 2017); 0 is cross-entropy.
     pub focal: f64,
-    /// Share of a unit's output, and of prompting's hidden features, that a step leaves out.
+    /// Share of what a unit or a half of a block adds, and of prompting's hidden features, that a step leaves out.
     pub dropout: f32,
     /// Share of the training labels that are kept from training and tell which weights are the best. 0: the last are.
     pub hold_out: f32,
@@ -62,6 +65,16 @@ pub struct Recipe {
     /// With the best number of steps known, train on all labels for as long.
     pub refit: bool,
     pub seed: u64,
+}
+
+/// What is trained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Approach {
+    /// Interaction units and prompting, which a board runs
+    Iclip,
+    /// A transformer over the whole frames around one, to compare with: `lab eval` judges it
+    ActionClip,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -86,8 +99,10 @@ impl Default for Recipe {
     fn default() -> Self {
         use Kind::{Context, Memory, Object, Person};
         Self {
+            method: Approach::Iclip,
             units: vec![Person, Object, Context, Memory, Person, Object, Context, Memory],
             layers: 2,
+            blocks: 6,
             before: 30,
             after: 30,
             rate: 1.0,
@@ -155,10 +170,13 @@ impl Recipe {
             "hold_out is {}: half of the labels at most",
             self.hold_out
         );
-        ensure!(
-            !self.units.is_empty() || self.layers > 0,
-            "no units and no prompting: there is nothing to train"
-        );
+        match self.method {
+            Approach::Iclip => ensure!(
+                !self.units.is_empty() || self.layers > 0,
+                "no units and no prompting: there is nothing to train"
+            ),
+            Approach::ActionClip => ensure!(self.blocks > 0, "blocks is 0: there is nothing to train"),
+        }
         Metadata::parse(&self.metadata("").to_map())?;
         Ok(())
     }

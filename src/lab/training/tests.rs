@@ -2,10 +2,14 @@ use std::sync::OnceLock;
 
 use super::*;
 use crate::heads::{
-    Interaction, Metadata, Pads, Recalled, Start, Surroundings, fresh as new_heads, similarity,
+    Interaction, Metadata, Pads, Recalled, Size, Start, Surroundings, fresh as new_heads, serialise,
+    similarity,
 };
 use crate::lab::dataset::Sample;
 use crate::lab::synthetic;
+use crate::lab::temporal::Temporal;
+use batch::Batch;
+use network::Network;
 
 const WIDTH: usize = 16;
 
@@ -79,7 +83,7 @@ fn in_framework(network: &Network, samples: &[Sample], text: &Embeddings) -> Vec
     let batch = Batch::new(samples, text.width(), &network.metadata, &Device::Cpu).unwrap();
     let text = tensor(text, &Device::Cpu).unwrap();
     let logits = network.logits(&batch, &text, &mut Dropout::none()).unwrap();
-    network::softmax(&logits).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+    crate::lab::transformer::softmax(&logits).unwrap().flatten_all().unwrap().to_vec1().unwrap()
 }
 
 /// Random weights of every kind in both, on frames with and without objects and memory: one and the same function.
@@ -98,7 +102,8 @@ fn the_framework_and_the_device_agree() {
         let size = Size { width: WIDTH, layers, hidden: 4 * WIDTH };
         let bytes = serialise(&new_heads(&metadata, size, Start::Random, 3), &metadata).unwrap();
         let network = Network::fresh(&metadata, size, 0.01, 0, &Device::Cpu).unwrap();
-        checkpoint::set(&network, &new_heads(&metadata, size, Start::Random, 3), &Device::Cpu).unwrap();
+        checkpoint::set(&network.weights, &new_heads(&metadata, size, Start::Random, 3), &Device::Cpu)
+            .unwrap();
         let mut heads = Interaction::read(&bytes).unwrap();
         let sampling = sampling(&recipe);
         let video = &data.videos[3];
@@ -136,7 +141,7 @@ fn trained_heads_score_the_same_on_the_device() {
     let metadata = recipe.metadata("synthetic");
     let size = Size { width: WIDTH, layers: recipe.layers, hidden: 4 * WIDTH };
     let network = Network::fresh(&metadata, size, 0.01, 0, &Device::Cpu).unwrap();
-    let untrained = network.tensors().unwrap();
+    let untrained = tensors(&network.weights).unwrap();
     let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     for (name, weight) in &network.weights {
         let view = file.tensor(name).unwrap();
@@ -185,6 +190,35 @@ fn a_run_that_was_stopped_ends_as_one_that_was_not() {
     assert!(error.contains("another recipe"), "{error}");
     let (_, found) = finished(run(parts.path(), &other, false, None));
     assert_ne!(found.heads, expected.heads);
+}
+
+/// What is compared with: stopped, resumed and judged as heads are, and refused by a board.
+#[test]
+fn a_transformer_over_frames_is_kept_whole() {
+    let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let base = Recipe { method: Approach::ActionClip, blocks: 2, ..recipe() };
+    let recipe = Recipe { hold_out: 0.3, validate_every: 4, ..base };
+    let (path, expected) = finished(run(whole.path(), &recipe, false, None));
+    for stop_at in [3, 7] {
+        let Outcome::Stopped { .. } = run(parts.path(), &recipe, true, Some(stop_at)) else {
+            panic!("it went on")
+        };
+    }
+    let (_, found) = finished(run(parts.path(), &recipe, true, None));
+    assert_eq!(found.heads, expected.heads, "bit by bit");
+
+    let bytes = std::fs::read(&path).unwrap();
+    let read = Temporal::read(&bytes, &Device::Cpu).unwrap();
+    assert_eq!(read.bytes().unwrap().len(), bytes.len());
+    let (_, data, texts) = world();
+    let task = Task { data, texts, labels: &data.labels, out: whole.path() };
+    let untrained = tensors(Model::fresh(&task, &recipe, &Device::Cpu).unwrap().weights()).unwrap();
+    assert_eq!(untrained.len(), read.weights.len());
+    for (name, tensor) in tensors(&read.weights).unwrap() {
+        assert_ne!(tensor.bytes, untrained[&name].bytes, "{name}: gradients reach all of them");
+    }
+    let error = Interaction::read(&bytes).err().unwrap().to_string();
+    assert!(error.contains("watchword temporal 1") && error.contains("iclip"), "{error}");
 }
 
 #[test]
@@ -238,6 +272,7 @@ fn the_authors_recipe_is_the_default_and_warms_up() {
         Recipe { learning_rate: 0.0, ..recipe.clone() },
         Recipe { iterations: 0, ..recipe.clone() },
         Recipe { before: 0, after: 0, ..recipe.clone() },
+        Recipe { method: Approach::ActionClip, blocks: 0, ..recipe.clone() },
         Recipe { units: vec![], layers: 0, ..recipe },
     ] {
         assert!(bad.check().is_err(), "{bad:?}");

@@ -2,22 +2,20 @@
 
 use candle_core::Tensor;
 
-use super::batch::Batch;
 use super::dropout::Dropout;
 use super::frames::Frames;
-use super::network::{Network, softmax};
+use super::model::Model;
 use crate::lab::map::average_precision;
+use crate::lab::transformer::softmax;
 
 /// The mean over the labels of `frames` of the average precision with which people annotated are ranked for them, 0 to
 /// 100. `text` are the labels' embeddings; each person's probabilities are over them alone.
-pub fn map(network: &Network, frames: &Frames<'_>, text: &Tensor, at_a_time: usize) -> anyhow::Result<f64> {
+pub fn map(model: &Model, frames: &Frames<'_>, text: &Tensor, at_a_time: usize) -> anyhow::Result<f64> {
     let labels = frames.labels().len();
     let mut ranked: Vec<Vec<(f32, bool)>> = vec![Vec::new(); labels];
-    let width = text.dim(1)?;
     for samples in frames.all(at_a_time) {
         let samples = samples?;
-        let batch = Batch::new(&samples, width, &network.metadata, text.device())?;
-        let scores = softmax(&network.logits(&batch, text, &mut Dropout::none())?)?.to_vec2::<f32>()?;
+        let scores = softmax(&model.logits(&samples, text, &mut Dropout::none())?)?.to_vec2::<f32>()?;
         for (done, scores) in samples.iter().flat_map(|sample| &sample.labels).zip(scores) {
             for (label, (ranked, score)) in ranked.iter_mut().zip(scores).enumerate() {
                 ranked.push((score, done.contains(&label)));

@@ -1,0 +1,73 @@
+//! What is trained: the interaction heads, or one of the methods that they are compared with.
+
+use candle_core::{Device, Result, Tensor};
+
+use super::Task;
+use super::batch::Batch;
+use super::dropout::Dropout;
+use super::network::Network;
+use super::recipe::{Approach, Recipe};
+use crate::heads::{Reach, Size, serialise};
+use crate::lab::dataset::Sample;
+use crate::lab::temporal::{About, Temporal};
+use crate::lab::transformer::{Weights, tensors, unit_length};
+
+/// A method with its weights.
+pub enum Model {
+    Heads(Network),
+    Temporal(Temporal),
+}
+
+impl Model {
+    /// As training starts.
+    pub fn fresh(task: &Task<'_>, recipe: &Recipe, device: &Device) -> anyhow::Result<Self> {
+        let (width, embedding) = (task.data.width, &task.data.embedding);
+        Ok(match recipe.method {
+            Approach::Iclip => {
+                let size = Size { width, layers: recipe.layers, hidden: 4 * width };
+                let metadata = recipe.metadata(embedding);
+                Self::Heads(Network::fresh(&metadata, size, recipe.deviation, recipe.seed, device)?)
+            }
+            Approach::ActionClip => {
+                let Recipe { before, after, rate, blocks, tau, .. } = *recipe;
+                let reach = Reach { before, after, rate };
+                let about = About { reach, blocks, width, tau, embedding: embedding.clone() };
+                Self::Temporal(Temporal::fresh(about, recipe.seed, device)?)
+            }
+        })
+    }
+
+    pub fn weights(&self) -> &Weights {
+        match self {
+            Self::Heads(network) => &network.weights,
+            Self::Temporal(temporal) => &temporal.weights,
+        }
+    }
+
+    /// A file of it.
+    pub fn bytes(&self) -> anyhow::Result<Vec<u8>> {
+        match self {
+            Self::Heads(network) => Ok(serialise(&tensors(&network.weights)?, &network.metadata)?),
+            Self::Temporal(temporal) => temporal.bytes(),
+        }
+    }
+
+    /// The logits of each person of the frames for each of the labels `text`, `[P, L]`.
+    pub fn logits(&self, samples: &[Sample], text: &Tensor, dropout: &mut Dropout) -> Result<Tensor> {
+        match self {
+            Self::Heads(network) => {
+                let batch = Batch::new(samples, text.dim(1)?, &network.metadata, text.device())?;
+                network.logits(&batch, text, dropout)
+            }
+            Self::Temporal(temporal) => {
+                let pooled = temporal.pool(samples, text.device(), &mut |x| dropout.apply(x))?;
+                let cosines = unit_length(&pooled)?.matmul(&unit_length(text)?.t()?)?;
+                // A frame's scores are those of each of its persons.
+                let persons =
+                    (0u32..).zip(samples).flat_map(|(frame, sample)| vec![frame; sample.boxes.len()]);
+                let persons = Tensor::new(persons.collect::<Vec<_>>(), text.device())?;
+                cosines.index_select(&persons, 0)? / f64::from(temporal.about.tau)
+            }
+        }
+    }
+}
