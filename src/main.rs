@@ -37,6 +37,8 @@ enum Command {
     Calibrate(cmd::calibrate::Args),
     /// Check or show a configuration
     Config(cmd::config::Args),
+    /// Set up the box's own page
+    Web(cmd::web::Args),
     /// List, verify or make model packs
     Models(cmd::models::Args),
     /// Examine this machine, and say what to do about what is not as it should be
@@ -79,6 +81,7 @@ fn main() -> ExitCode {
         Command::Vocabulary(args) => cmd::vocabulary::run(args),
         Command::Calibrate(args) => cmd::calibrate::run(args),
         Command::Config(args) => cmd::config::run(args),
+        Command::Web(args) => cmd::web::run(args),
         Command::Models(args) => cmd::models::run(args),
         Command::Doctor(args) => cmd::doctor::run(args),
         Command::Bench(args) => cmd::bench::run(args),

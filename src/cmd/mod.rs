@@ -13,6 +13,7 @@ pub mod lab;
 pub mod models;
 pub mod run;
 pub mod vocabulary;
+pub mod web;
 
 mod annotate;
 mod assemble;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
-use super::{Feed, Networks};
+use super::{Feed, Networks, Report};
 use crate::config::Config;
 use crate::frame::Picture;
 use crate::heads::Scorer;
@@ -37,6 +37,8 @@ pub enum ControlError {
     Busy,
     #[error("there is no camera {0}")]
     NoCamera(String),
+    #[error("the analysis did not answer in time")]
+    Stuck,
     #[error("camera {0} gave no frame in time; is it paused, or lost?")]
     NoFrame(String),
 }
@@ -54,6 +56,8 @@ pub(super) enum Request {
     Update(Box<Update>, SyncSender<Retired>),
     /// The picture of the next frame that is analysed; dropped unanswered if there is no such camera.
     Picture { camera: String, reply: SyncSender<Picture> },
+    /// How things stand.
+    Report { reply: SyncSender<Report> },
 }
 
 /// What an update replaced, to be dropped.
@@ -76,14 +80,27 @@ impl Control {
     /// The picture of the next frame of `camera` that is analysed, if one comes within `patience`.
     pub fn picture(&self, camera: &str, patience: Duration) -> Result<Picture, ControlError> {
         let (reply, picture) = sync_channel(1);
-        let request = Request::Picture { camera: camera.to_owned(), reply };
-        self.0.try_send(request).map_err(|error| match error {
-            TrySendError::Full(_) => ControlError::Busy,
-            TrySendError::Disconnected(_) => ControlError::Stopped,
-        })?;
+        self.ask(Request::Picture { camera: camera.to_owned(), reply })?;
         picture.recv_timeout(patience).map_err(|error| match error {
             RecvTimeoutError::Timeout => ControlError::NoFrame(camera.to_owned()),
             RecvTimeoutError::Disconnected => ControlError::NoCamera(camera.to_owned()),
+        })
+    }
+
+    /// How things stand between two frames, if the one at hand is done within `patience`.
+    pub fn report(&self, patience: Duration) -> Result<Report, ControlError> {
+        let (reply, report) = sync_channel(1);
+        self.ask(Request::Report { reply })?;
+        report.recv_timeout(patience).map_err(|error| match error {
+            RecvTimeoutError::Timeout => ControlError::Stuck,
+            RecvTimeoutError::Disconnected => ControlError::Stopped,
+        })
+    }
+
+    fn ask(&self, request: Request) -> Result<(), ControlError> {
+        self.0.try_send(request).map_err(|error| match error {
+            TrySendError::Full(_) => ControlError::Busy,
+            TrySendError::Disconnected(_) => ControlError::Stopped,
         })
     }
 }

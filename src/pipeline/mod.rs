@@ -32,7 +32,7 @@ pub use judged::Judged;
 pub use mailbox::{Arrival, Delivery, Mailbox};
 pub use meter::{Stage, StageTimes, Window, resident_memory};
 pub use networks::Networks;
-pub use publish::Publishing;
+pub use publish::{Publishing, statistics};
 pub use refresh::Counts;
 pub use report::{CameraReport, Report};
 pub use schedule::Schedule;

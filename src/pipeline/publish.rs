@@ -124,7 +124,7 @@ impl Observer for Publishing {
 }
 
 /// `report` as published; rates and means are over the time since `before`.
-fn statistics(report: &Report, before: Option<&Report>, board: Sample) -> Stats {
+pub fn statistics(report: &Report, before: Option<&Report>, board: Sample) -> Stats {
     let start = before.map_or(Duration::ZERO, |b| b.uptime);
     let seconds = report.uptime.saturating_sub(start).as_secs_f64().max(1e-3);
     let milliseconds = |time: Duration| round(time.as_secs_f64() * 1e3, 3);

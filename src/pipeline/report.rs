@@ -95,10 +95,14 @@ impl Reporter {
         now >= self.due
     }
 
-    pub fn report(&mut self, cameras: &[Camera], mailbox: &Mailbox, now: FrameTime) -> Report {
+    /// The next is due an interval after `now`.
+    pub fn reported(&mut self, now: Duration) {
+        self.due = now + self.interval;
+    }
+
+    pub fn report(&self, cameras: &[Camera], mailbox: &Mailbox, now: FrameTime) -> Report {
         let time = now.utc;
         let now = now.monotonic;
-        self.due = now + self.interval;
         let cameras: Vec<_> = cameras
             .iter()
             .map(|camera| CameraReport {

@@ -131,7 +131,9 @@ impl<'a> Running<'a> {
     }
 
     fn report(&mut self) -> Report {
-        let report = self.reporter.report(&self.cameras, &self.mailbox, self.clock.now());
+        let now = self.clock.now();
+        let report = self.reporter.report(&self.cameras, &self.mailbox, now);
+        self.reporter.reported(now.monotonic);
         self.observer.report(&report);
         report
     }
@@ -208,6 +210,9 @@ impl<'a> Running<'a> {
                 if let Some(camera) = self.cameras.iter_mut().find(|known| known.name == camera) {
                     camera.wanted.push(reply);
                 }
+            }
+            Request::Report { reply } => {
+                _ = reply.try_send(self.reporter.report(&self.cameras, &self.mailbox, self.clock.now()));
             }
         }
     }

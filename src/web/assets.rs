@@ -68,6 +68,11 @@ pub(super) fn routes() -> Router<Page> {
     })
 }
 
+/// Whether it is a file's address.
+pub(super) fn is_one(path: &str) -> bool {
+    FILES.iter().any(|file| file.address == path)
+}
+
 fn answer(file: &File, headers: &HeaderMap) -> Response {
     let known = headers.get(header::IF_NONE_MATCH).and_then(|tags| tags.to_str().ok());
     let same = known.is_some_and(|tags| tags.split(',').any(|tag| tag.trim() == *TAG));

@@ -1,11 +1,18 @@
 //! What handlers take from a request; what does not fit is answered as a [`Problem`].
 
+use std::time::Duration;
+
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
 use super::problem::Problem;
+
+/// A body must be there in this time.
+const BODY: Duration = Duration::from_secs(15);
 
 /// The body, as JSON.
 pub(super) struct Json<T>(pub T);
@@ -20,7 +27,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let axum::Json(value) = axum::Json::from_request(request, state).await?;
+        let slow =
+            |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time; send it again");
+        let axum::Json(value) =
+            timeout(BODY, axum::Json::from_request(request, state)).await.map_err(slow)??;
         Ok(Self(value))
     }
 }

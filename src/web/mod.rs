@@ -8,16 +8,22 @@
 //! module of handlers, which is given the [`Page`].
 
 mod assets;
+mod auth;
 #[allow(dead_code)] // used as handlers come
 mod extract;
+mod files;
 mod guard;
 mod health;
 mod listener;
+mod metrics;
 mod observe;
 #[allow(dead_code)] // used as handlers come
 mod problem;
 mod router;
+mod samples;
 mod state;
+mod status;
+mod wire;
 
 use std::io;
 use std::time::Duration;
@@ -27,6 +33,7 @@ use tokio::sync::watch;
 
 use crate::config;
 
+pub use auth::password;
 pub use observe::Observing;
 pub use state::{Page, Parts};
 
@@ -66,6 +73,7 @@ impl Web {
             .enable_all()
             .build()?;
         let (settings, watched) = watch::channel(Some(settings.clone()));
+        runtime.spawn(samples::follow(page.clone()));
         let serving = runtime.spawn(listener::run(watched, page));
         Ok(Self { runtime, settings: Settings(settings), serving })
     }

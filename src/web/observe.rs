@@ -20,6 +20,7 @@ impl<O: Observer> Observing<O> {
 impl<O: Observer> Observer for Observing<O> {
     fn analysed(&mut self, seen: &Seen<'_>) {
         self.inner.analysed(seen);
+        self.page.analysed();
     }
 
     fn closed(&mut self, view: &View) {

@@ -1,6 +1,7 @@
 //! Every address that is answered. A module's handlers come with their description: the API and its OpenAPI document are
 //! one list.
 
+use axum::extract::DefaultBodyLimit;
 use axum::http::{StatusCode, Uri};
 use axum::routing::get;
 use axum::{Json, Router, middleware};
@@ -10,10 +11,12 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::problem::Problem;
 use super::state::Page;
-use super::{assets, guard, health};
+use super::{assets, auth, guard, health, metrics, status};
 
 /// Where the API is.
 const API: &str = "/api/v1";
+/// The largest body of a request, bytes: more words than a box can look for.
+const MOST_BODY: usize = 256 * 1024;
 
 #[derive(OpenApi)]
 #[openapi(info(
@@ -26,11 +29,14 @@ struct Description;
 
 /// Handlers under [`API`], each module's own.
 fn api() -> OpenApiRouter<Page> {
-    OpenApiRouter::new()
+    OpenApiRouter::new().merge(auth::routes()).merge(status::routes())
 }
 
 fn described() -> OpenApiRouter<Page> {
-    OpenApiRouter::with_openapi(Description::openapi()).merge(health::routes()).nest(API, api())
+    OpenApiRouter::with_openapi(Description::openapi())
+        .merge(health::routes())
+        .merge(metrics::routes())
+        .nest(API, api())
 }
 
 /// All of it.
@@ -41,6 +47,7 @@ pub(super) fn router(page: Page) -> Router {
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .merge(assets::routes())
+        .layer(DefaultBodyLimit::max(MOST_BODY))
         .layer(CompressionLayer::new())
         .layer(middleware::from_fn_with_state(page.clone(), guard::guard))
         .with_state(page)

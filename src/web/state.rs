@@ -1,8 +1,12 @@
 //! What every handler is given: the configuration in effect, a hold on the pipeline, how things went.
 
 use std::ops::Deref;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
+use super::auth::Auth;
+use super::samples::Samples;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::mqtt::Publisher;
@@ -32,6 +36,11 @@ pub struct Shared {
     /// How delivery goes.
     pub publisher: Publisher,
     pub clock: Arc<dyn Clock>,
+    /// Who may look.
+    pub(super) auth: Auth,
+    pub(super) samples: Samples,
+    /// Milliseconds on the clock, when a frame was analysed last; 0: none was.
+    analysed: AtomicU64,
 }
 
 /// What the pipeline goes by now.
@@ -56,7 +65,15 @@ impl Page {
             engine,
         };
         let in_effect = RwLock::new(in_effect);
-        Self(Arc::new(Shared { in_effect, control, publisher, clock }))
+        Self(Arc::new(Shared {
+            in_effect,
+            control,
+            publisher,
+            clock,
+            auth: Auth::new(),
+            samples: Samples::default(),
+            analysed: AtomicU64::new(0),
+        }))
     }
 }
 
@@ -85,6 +102,18 @@ impl Shared {
         in_effect.config = Arc::new(config.clone());
         vocabulary.id().clone_into(&mut in_effect.vocabulary);
         vocabulary.pack().clone_into(&mut in_effect.pack);
+    }
+
+    /// A frame was analysed.
+    pub(super) fn analysed(&self) {
+        let now = u64::try_from(self.clock.monotonic().as_millis()).unwrap_or(u64::MAX);
+        self.analysed.store(now, Ordering::Relaxed);
+    }
+
+    /// How long ago a frame was analysed; `None`: none was.
+    pub(super) fn since_analysed(&self) -> Option<Duration> {
+        let then = Duration::from_millis(self.analysed.load(Ordering::Relaxed));
+        (!then.is_zero()).then(|| self.clock.monotonic().saturating_sub(then))
     }
 
     /// Other networks are run, or by something else.

@@ -38,6 +38,23 @@ pub enum SpoolState {
     Failed,
 }
 
+impl SpoolState {
+    /// Every state.
+    pub const ALL: [Self; 6] = [Self::Off, Self::Opening, Self::Ok, Self::Full, Self::ReadOnly, Self::Failed];
+
+    /// As `stats` says it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Opening => "opening",
+            Self::Ok => "ok",
+            Self::Full => "full",
+            Self::ReadOnly => "read_only",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// The thread that writes. Dropped, it writes what there is, and ends.
 pub(super) struct Spool {
     shared: Arc<Shared>,

@@ -1,0 +1,95 @@
+//! The bytes of one connection: it counts among those that are open until it is really gone, also after it has become a
+//! WebSocket, ends when it is told to, and is broken off if the other side takes nothing for too long.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::{Sleep, sleep};
+
+/// Whoever takes nothing that is sent for so long is gone.
+const STALLED: Duration = Duration::from_secs(30);
+
+pub(super) struct Wire {
+    stream: TcpStream,
+    _counted: OwnedSemaphorePermit,
+    cut: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// Runs while the other side does not take what is sent.
+    stalled: Option<Pin<Box<Sleep>>>,
+}
+
+impl Wire {
+    /// Open until `cut` is true, or nobody is left to say so.
+    pub fn new(stream: TcpStream, counted: OwnedSemaphorePermit, mut cut: watch::Receiver<bool>) -> Self {
+        let cut = Box::pin(async move { _ = cut.wait_for(|cut| *cut).await });
+        Self { stream, _counted: counted, cut, stalled: None }
+    }
+
+    fn check_cut(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        match self.cut.as_mut().poll(context) {
+            Poll::Ready(()) => Err(io::ErrorKind::ConnectionAborted.into()),
+            Poll::Pending => Ok(()),
+        }
+    }
+
+    /// `sent`, or an error if nothing was for too long.
+    fn unstalled<T>(&mut self, context: &mut Context<'_>, sent: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if sent.is_ready() {
+            self.stalled = None;
+            return sent;
+        }
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(STALLED)));
+        ready!(stalled.as_mut().poll(context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.check_cut(context)?;
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.check_cut(context)?;
+        let sent = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.unstalled(context, sent)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.check_cut(context)?;
+        let sent = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
+        self.unstalled(context, sent)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
