@@ -350,6 +350,32 @@ fn a_picture_is_of_the_camera_asked_for() {
     running.finish();
 }
 
+#[test]
+fn other_words_are_tried_on_the_same_people_and_change_nothing() {
+    let running = Running::start(config(&["gate"]), heads);
+    running.until("all goes on", |log| begun(log, "gate") == 15);
+    let mut other = running.config.clone();
+    other.actions.pop();
+    let words = Arc::new(vocabulary(&other));
+    let trial = running.control.attempt("gate", &words, PATIENCE).unwrap();
+    assert_eq!(trial.persons.len(), 5);
+    for person in &trial.persons {
+        assert_eq!(person.scores.len(), 2);
+        assert!(person.scores.iter().all(|p| (0.0..=1.0).contains(p)) && person.rect[2] <= 1.0, "{person:?}");
+    }
+    let same = Arc::new(vocabulary(&running.config));
+    let same = running.control.attempt("gate", &same, PATIENCE).unwrap();
+    let sum = |scores: &[f32]| scores.iter().sum::<f32>();
+    assert!(same.persons.iter().all(|person| sum(&person.scores) > 0.99), "the three share all there is");
+    assert_eq!(
+        running.control.attempt("roof", &words, PATIENCE).unwrap_err(),
+        ControlError::NoCamera("roof".into())
+    );
+    running.watch("gate");
+    assert_eq!(begun(&running.log.lock().unwrap(), "gate"), 15, "nothing began because of it");
+    assert!(running.finish().iter().all(|(event, _)| event.reason.is_none_or(|r| r == Reason::Shutdown)));
+}
+
 #[derive(Clone, Copy, PartialEq)]
 enum Mood {
     Works,

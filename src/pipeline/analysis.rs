@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::control::Trial;
 use super::crops;
 use super::judged::Judged;
 use super::meter::{Stage, StageTimes};
@@ -265,6 +266,12 @@ impl View {
     /// itself, unless scores wait for what comes after it.
     pub fn judged(&self) -> &[Judged] {
         &self.judged
+    }
+
+    /// What `words` score on the latest frame that was judged. Changes nothing.
+    pub fn attempt(&self, networks: &mut Networks, words: &Vocabulary) -> Option<Trial> {
+        let frame = self.judged.last()?;
+        Some(frame.attempt(&mut networks.scorer, words, self.memory.as_ref()))
     }
 
     /// A track's probabilities smoothed over time.

@@ -2,10 +2,10 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 use std::thread::{self, JoinHandle};
 
 use super::capture::{Capture, CaptureCounts, Feed, Rate};
+use super::control::{Reply, Trial};
 use super::mailbox::{Delivery, Mailbox};
 use super::networks::Networks;
 use super::status::Status;
@@ -14,6 +14,7 @@ use crate::camera::{CameraError, Stop};
 use crate::clock::{Clock, FrameTime};
 use crate::config::Config;
 use crate::frame::Picture;
+use crate::vocabulary::Vocabulary;
 
 /// The analysis thread's side of a camera.
 pub(super) struct Camera {
@@ -28,7 +29,9 @@ pub(super) struct Camera {
     pub failed: u64,
     pub ended: bool,
     /// Who waits for the next frame's picture.
-    pub wanted: Vec<SyncSender<Picture>>,
+    pub wanted: Vec<Reply<Picture>>,
+    /// Who waits for what these words score on the next frame that is judged.
+    pub trials: Vec<(Arc<Vocabulary>, Reply<Trial>)>,
     pub capturing: Capturing,
     /// Frames that were replaced unread in slots given up.
     replaced: u64,
@@ -67,6 +70,7 @@ impl Camera {
             failed: 0,
             ended: false,
             wanted: Vec::new(),
+            trials: Vec::new(),
             capturing: Capturing::start(feed, &counts, mailbox, clock, None)?,
             counts,
             replaced: 0,
@@ -90,6 +94,18 @@ impl Camera {
     /// Frames that were replaced unread.
     pub fn replaced(&self, mailbox: &Mailbox) -> u64 {
         self.replaced + mailbox.replaced(self.capturing.slot)
+    }
+
+    /// Answers whoever waits for what other words score, if a frame was judged.
+    pub fn attempt(&mut self, networks: &mut Networks) {
+        if self.trials.is_empty() || self.view.judged().is_empty() {
+            return;
+        }
+        for (words, reply) in self.trials.drain(..) {
+            if let Some(trial) = self.view.attempt(networks, &words) {
+                _ = reply.try_send(Ok(trial)); // who asked may have gone
+            }
+        }
     }
 
     /// The time at which to close what is open: now for a live camera, the last frame's for a recording.

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use super::control::{Trial, TriedPerson};
 use super::refresh::Refresh;
 use crate::clip::Embeddings;
 use crate::clock::FrameTime;
 use crate::detect::Detection;
-use crate::heads::{Explanation, Features, Memory, Scorer, Scores, Wanted};
+use crate::heads::{Explanation, Features, Memory, Recalled, Scorer, Scores, Wanted};
 use crate::track::Track;
 use crate::vocabulary::Vocabulary;
 
@@ -43,14 +44,35 @@ impl Judged {
     /// Scores everybody with what is remembered by now.
     pub(super) fn score(&mut self, scorer: &mut Scorer, vocabulary: &Vocabulary, memory: Option<&Memory>) {
         let recalled = memory.map(|memory| memory.recall(self.time.monotonic)).unwrap_or_default();
-        let features = Features {
+        let mut scores = std::mem::take(&mut self.scores);
+        let mut explanation = self.explanation.take();
+        scorer.score(&self.features(&recalled), vocabulary, &mut scores, explanation.as_mut());
+        (self.scores, self.explanation) = (scores, explanation);
+    }
+
+    /// What `words` would have scored.
+    pub(super) fn attempt(&self, scorer: &mut Scorer, words: &Vocabulary, memory: Option<&Memory>) -> Trial {
+        let recalled = memory.map(|memory| memory.recall(self.time.monotonic)).unwrap_or_default();
+        let mut scores = Scores::default();
+        scorer.score(&self.features(&recalled), words, &mut scores, None);
+        let (width, height) = self.size;
+        let visible = self.tracks.iter().filter(|track| track.visible);
+        let persons = visible.zip(scores.rows()).map(|(track, scores)| TriedPerson {
+            track: track.id,
+            rect: track.rect.normalised(width, height),
+            scores: scores.to_vec(),
+        });
+        Trial { time: self.time.utc, persons: persons.collect() }
+    }
+
+    fn features<'a>(&'a self, memory: &'a [Recalled<'a>]) -> Features<'a> {
+        Features {
             count: self.tracks.iter().filter(|track| track.visible).count(),
             persons: &self.person_features,
             objects: &self.object_features,
             context: (!self.context.is_empty()).then_some(&self.context[..]),
-            memory: &recalled,
-        };
-        scorer.score(&features, vocabulary, &mut self.scores, self.explanation.as_mut());
+            memory,
+        }
     }
 
     /// Takes over what is known of everything that was named for this frame. Who has not had a turn yet is left to a

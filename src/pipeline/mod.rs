@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 pub use analysis::{AnalysisError, View};
 pub use capture::{CaptureCounts, Feed, Opener, Pace};
-pub use control::{Control, ControlError, Requests, Update};
+pub use control::{Control, ControlError, Requests, Trial, TriedPerson, Update};
 pub use gate::{Gate, Shut};
 pub use judged::Judged;
 pub use mailbox::{Arrival, Delivery, Mailbox};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tracing::{error, info};
 
 use super::camera::{Camera, Capturing};
-use super::control::{Request, Requests, Retired, Update};
+use super::control::{self, ControlError, Request, Requests, Retired, Update};
 use super::mailbox::{Arrival, Delivery, Mailbox};
 use super::report::{Report, Reporter};
 use super::{Feed, Networks, Observer, Pipeline, PipelineError, Seen, Stage, Status};
@@ -150,12 +150,13 @@ impl<'a> Running<'a> {
         };
         camera.latest = Some(frame.time);
         for reply in camera.wanted.drain(..) {
-            _ = reply.try_send(frame.picture.clone()); // who asked may have gone
+            _ = reply.try_send(Ok(frame.picture.clone())); // who asked may have gone
         }
         match camera.view.analyse(frame, captured, self.networks, self.vocabulary) {
             Ok(()) => {
                 self.failing = false;
                 camera.analysed += 1;
+                camera.attempt(self.networks);
                 let (camera, view) = (camera.name.as_str(), &camera.view);
                 let (networks, vocabulary) = (&*self.networks, &**self.vocabulary);
                 self.observer.analysed(&Seen { camera, frame, view, networks, vocabulary });
@@ -206,15 +207,25 @@ impl<'a> Running<'a> {
                 let retired = self.update(*update);
                 _ = reply.try_send(retired); // who asked may have gone
             }
-            Request::Picture { camera, reply } => {
-                if let Some(camera) = self.cameras.iter_mut().find(|known| known.name == camera) {
-                    camera.wanted.push(reply);
-                }
+            Request::Picture { camera, reply } => match self.camera(&camera) {
+                Some(camera) => control::wait(&mut camera.wanted, reply),
+                None => _ = reply.try_send(Err(ControlError::NoCamera(camera))),
+            },
+            Request::Try { words, reply, .. } if words.pack() != self.vocabulary.pack() => {
+                _ = reply.try_send(Err(ControlError::OtherModels));
             }
             Request::Report { reply } => {
                 _ = reply.try_send(self.reporter.report(&self.cameras, &self.mailbox, self.clock.now()));
             }
+            Request::Try { camera, words, reply } => match self.camera(&camera) {
+                Some(camera) => control::wait(&mut camera.trials, (words, reply)),
+                None => _ = reply.try_send(Err(ControlError::NoCamera(camera))),
+            },
         }
+    }
+
+    fn camera(&mut self, name: &str) -> Option<&mut Camera> {
+        self.cameras.iter_mut().find(|camera| camera.name == name)
     }
 
     fn update(&mut self, update: Update) -> Retired {
@@ -231,8 +242,12 @@ impl<'a> Running<'a> {
         let (before, after) = (&self.config.scoring, &config.scoring);
         let ahead = (before.look_ahead, before.provisional) != (after.look_ahead, after.provisional);
         let anew = networks.is_some() || scorer.is_some() || ahead;
+        let other_models = vocabulary.pack() != self.vocabulary.pack();
         for camera in &mut self.cameras {
             let at = camera.at(now);
+            for (_, reply) in camera.trials.extract_if(.., |_| other_models) {
+                _ = reply.try_send(Err(ControlError::OtherModels));
+            }
             if feeds.iter().any(|feed| feed.camera.name == camera.name) {
                 camera.view.close(at, Reason::SourceEnded, self.networks, self.vocabulary);
                 self.observer.closed(&camera.view);
