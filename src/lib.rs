@@ -10,6 +10,7 @@
 pub mod board;
 pub mod clock;
 pub mod config;
+pub mod database;
 pub mod pickle;
 
 pub mod camera;

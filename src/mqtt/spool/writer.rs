@@ -12,7 +12,8 @@ use jiff::Timestamp;
 use tracing::{debug, error, info, warn};
 
 use super::SpoolState;
-use super::file::{File, FileError};
+use super::file::File;
+use crate::database::{self, DatabaseError};
 use crate::event::Change;
 use crate::mqtt::outbox::Shared;
 use crate::mqtt::payload::restart_end;
@@ -100,7 +101,7 @@ impl Writer {
         }
         if let Err(error) = self.read().and_then(|()| self.write()) {
             match error {
-                FileError::Corrupt(_) => self.begin_anew(&error),
+                DatabaseError::Corrupt(_) => self.begin_anew(&error),
                 error => self.fail(&error),
             }
         }
@@ -108,18 +109,18 @@ impl Writer {
     }
 
     /// Reads what the queue wants back.
-    fn read(&mut self) -> Result<(), FileError> {
+    fn read(&mut self) -> Result<(), DatabaseError> {
         let Some(file) = &self.file else { return Ok(()) };
         let to_read = self.shared.outbox().events.to_read();
         let payloads = to_read.into_iter().map(|e| Ok((e.number, file.read(e.row, e.id, e.change)?)));
-        let payloads = payloads.collect::<Result<Vec<_>, FileError>>()?;
+        let payloads = payloads.collect::<Result<Vec<_>, DatabaseError>>()?;
         self.shared.outbox().events.read(payloads);
         self.failed_readings = 0;
         Ok(())
     }
 
     /// Writes what is new and deletes what is done; when the last attempt failed, at least tries.
-    fn write(&mut self) -> Result<(), FileError> {
+    fn write(&mut self) -> Result<(), DatabaseError> {
         let Some(file) = &mut self.file else { return Ok(()) };
         if self.state != SpoolState::Ok && Instant::now() < self.retry {
             return Ok(());
@@ -147,17 +148,17 @@ impl Writer {
     fn open(&mut self) {
         match File::open(&self.path) {
             Ok((file, stored)) => self.adopt(file, stored),
-            Err(error @ (FileError::Corrupt(_) | FileError::Newer(_))) => self.begin_anew(&error),
+            Err(error @ (DatabaseError::Corrupt(_) | DatabaseError::Newer(_))) => self.begin_anew(&error),
             Err(error) => self.fail(&error),
         }
     }
 
     /// Sets the file aside and begins another, with what can be saved.
-    fn begin_anew(&mut self, error: &FileError) {
+    fn begin_anew(&mut self, error: &DatabaseError) {
         self.file = None;
         let time = self.shared.clock.utc().strftime("%Y%m%dT%H%M%SZ");
-        let label = if let FileError::Newer(_) = error { "newer" } else { "corrupt" };
-        let begun = File::set_aside(&self.path, &format!("{label}-{time}")).map_err(FileError::from).and_then(
+        let label = if let DatabaseError::Newer(_) = error { "newer" } else { "corrupt" };
+        let begun = database::set_aside(&self.path, &format!("{label}-{time}")).map_err(DatabaseError::from).and_then(
             |aside| {
                 error!(path = ?self.path, %error, ?aside, "the spool's file is set aside and a new one begun");
                 let (mut file, _) = File::open(&self.path)?;
@@ -186,7 +187,7 @@ impl Writer {
             }
         } else if let Err(error) = self.restore(&file, stored) {
             return match error {
-                FileError::Corrupt(_) => self.begin_anew(&error),
+                DatabaseError::Corrupt(_) => self.begin_anew(&error),
                 error => self.fail(&error),
             };
         }
@@ -201,7 +202,7 @@ impl Writer {
     }
 
     /// Takes over what an earlier run left, and ends what it left open.
-    fn restore(&self, file: &File, stored: Vec<Stored>) -> Result<(), FileError> {
+    fn restore(&self, file: &File, stored: Vec<Stored>) -> Result<(), DatabaseError> {
         let mut latest = HashMap::new();
         for (place, stored) in stored.iter().enumerate() {
             latest.insert(stored.id, (place, stored.row, stored.change));
@@ -230,11 +231,11 @@ impl Writer {
         Ok(())
     }
 
-    fn fail(&mut self, error: &FileError) {
+    fn fail(&mut self, error: &DatabaseError) {
         self.retry = Instant::now() + RETRY;
         let state = match error {
-            FileError::Full => SpoolState::Full,
-            FileError::ReadOnly => SpoolState::ReadOnly,
+            DatabaseError::Full => SpoolState::Full,
+            DatabaseError::ReadOnly => SpoolState::ReadOnly,
             _ => {
                 self.file = None;
                 SpoolState::Failed

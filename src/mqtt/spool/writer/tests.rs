@@ -335,7 +335,7 @@ fn a_file_damaged_under_a_running_daemon_costs_only_what_is_not_in_memory() {
         daemon.event(n, Change::Begin);
         daemon.writer.work();
     }
-    daemon.writer.begin_anew(&FileError::Corrupt("as a test says".into()));
+    daemon.writer.begin_anew(&DatabaseError::Corrupt("as a test says".into()));
     daemon.event(1, Change::End);
     daemon.writer.work();
     drop(daemon);
@@ -442,7 +442,7 @@ proptest! {
                 }
             }
             Err(error) => prop_assert!(
-                matches!(error, FileError::Corrupt(_)) && (id.len() != 16 || !(0..3).contains(&change)),
+                matches!(error, DatabaseError::Corrupt(_)) && (id.len() != 16 || !(0..3).contains(&change)),
                 "{}", error
             ),
         }
