@@ -77,9 +77,21 @@ impl Loaded {
     /// # Errors
     /// As [`Config::load`].
     pub fn overlaid(&self, overlay: Option<Overlay>) -> Result<Self, ConfigErrors> {
-        let Sources { file, document, variables, .. } = &self.sources;
+        self.again(self.text().to_owned(), overlay)
+    }
+
+    /// The file with another text, before it is written.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn rewritten(&self, text: String) -> Result<Self, ConfigErrors> {
+        self.again(text, self.overlay().cloned())
+    }
+
+    fn again(&self, text: String, overlay: Option<Overlay>) -> Result<Self, ConfigErrors> {
+        let Sources { file, variables, .. } = &self.sources;
         let env = variables.iter().map(|variable| (variable.name.clone(), variable.text.clone()));
-        loaded(file.clone(), document.raw().to_owned(), env, overlay)
+        loaded(file.clone(), text, env, overlay)
     }
 
     /// What lies over the file.

@@ -9,6 +9,7 @@ mod analysis;
 mod camera;
 mod changes;
 mod delivery;
+mod edit;
 mod file_ref;
 mod home_assistant;
 mod hours;
@@ -37,6 +38,7 @@ pub use analysis::{Crop, Detector, EngineKind, Events, Heads, Pack, Refresh, Reg
 pub use camera::{Camera, ControlValue, DeviceFormat, Mask, Zone};
 pub use changes::Changes;
 pub use delivery::{BrokerKind, Mqtt, Node, Spool, Stats};
+pub use edit::{EditError, EditedAction, with_regions, with_words};
 pub use file_ref::{FileRef, FileRefError, SecretError};
 pub use home_assistant::HomeAssistant;
 pub use hours::{Hours, HoursError};

@@ -2,6 +2,8 @@
 
 use toml_edit::{DocumentMut, Item, TableLike, TomlError, Value};
 
+use super::edit::put;
+
 /// Why a threshold cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ThresholdError {
@@ -20,7 +22,8 @@ pub fn with_thresholds<'a>(
     let mut document: DocumentMut = text.parse()?;
     for (name, threshold) in thresholds {
         let action = action(document.get_mut("action"), name);
-        set(action.ok_or_else(|| ThresholdError::NoAction(name.to_owned()))?, threshold);
+        let action = action.ok_or_else(|| ThresholdError::NoAction(name.to_owned()))?;
+        put(action, "threshold", threshold.into());
     }
     Ok(document.to_string())
 }
@@ -39,29 +42,6 @@ fn action<'a>(list: Option<&'a mut Item>, name: &str) -> Option<&'a mut dyn Tabl
             Some(table)
         }
         _ => None,
-    }
-}
-
-fn set(action: &mut dyn TableLike, threshold: f64) {
-    match action.get_mut("threshold").and_then(Item::as_value_mut) {
-        Some(before) => {
-            let decor = before.decor().clone(); // the comment behind it
-            *before = Value::from(threshold);
-            *before.decor_mut() = decor;
-        }
-        None => {
-            let mut threshold = Value::from(threshold);
-            // The space before the brace of `{ name = "a" }`.
-            if let Some((_, last)) = action.iter_mut().last()
-                && let Some(last) = last.as_value_mut()
-                && let Some(space) = last.decor().suffix().and_then(|suffix| suffix.as_str())
-                && space.trim().is_empty()
-            {
-                threshold.decor_mut().set_suffix(space.to_owned());
-                last.decor_mut().set_suffix("");
-            }
-            action.insert("threshold", Item::Value(threshold));
-        }
     }
 }
 
