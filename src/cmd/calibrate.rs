@@ -2,7 +2,6 @@
 
 mod curve;
 mod findings;
-mod place;
 mod positives;
 mod watching;
 
@@ -16,9 +15,9 @@ use similar::TextDiff;
 use tracing::warn;
 
 use self::findings::{Finding, Footage, Wish};
-use self::place::Place;
 use self::watching::Watcher;
 use super::interrupt::stop_on_signals;
+use super::place::Place;
 use super::recording::Screening;
 use super::words;
 use crate::clock::{Clock, SystemClock};
@@ -77,7 +76,11 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     for source in &args.sources {
         ensure!(source.exists(), "{}: there is no such file or folder", source.display());
     }
-    let place = if args.dry_run { None } else { Some(Place::new(&args.config)?) };
+    let place = if args.dry_run {
+        None
+    } else {
+        Some(Place::new(&args.config).context("--dry-run only shows what would change")?)
+    };
     remark(config, camera);
 
     let (stop, clock) = (stop_on_signals()?, Arc::new(SystemClock) as Arc<dyn Clock>);

@@ -18,6 +18,7 @@ pub mod web;
 mod annotate;
 mod assemble;
 mod interrupt;
+mod place;
 mod progress;
 mod recording;
 mod state;

@@ -34,6 +34,21 @@ impl Canvas {
         self.plates.clear();
     }
 
+    /// Makes the picture smaller, if it is wider than `widest`; every pixel is the mean of those that it stands for.
+    pub fn shrink(&mut self, widest: usize) {
+        if self.width <= widest {
+            return;
+        }
+        let height = (self.height * widest / self.width).max(1);
+        let side = |pixels: usize| u32::try_from(pixels).unwrap_or(0);
+        let rgb = std::mem::take(&mut self.rgb);
+        // `None` only if the buffer were smaller than the picture, which it never is.
+        if let Some(picture) = image::RgbImage::from_raw(side(self.width), side(self.height), rgb) {
+            self.rgb = image::imageops::thumbnail(&picture, side(widest), side(height)).into_raw();
+            (self.width, self.height) = (widest, height);
+        }
+    }
+
     /// Pixels, width and height.
     pub fn dimensions(&self) -> (usize, usize) {
         (self.width, self.height)

@@ -44,7 +44,7 @@ async fn metrics(State(page): State<Page>) -> Result<impl IntoResponse, Problem>
 
 fn exposition(sample: &Sample, in_effect: &InEffect) -> Registry {
     let mut to = Exposition(Registry::with_prefix("watchword"));
-    let Sample { report, stats, delivery } = sample;
+    let Sample { report, stats, delivery, untold } = sample;
     let InEffect { config, vocabulary, pack, engine } = in_effect;
     let about = [
         ("version", stats.version.to_owned()),
@@ -106,6 +106,11 @@ fn exposition(sample: &Sample, in_effect: &InEffect) -> Registry {
         each(|camera| camera.crops.kept),
     );
 
+    to.counter(
+        "timeline_dropped",
+        "Changes of events that are not in the timeline, for want of time or space",
+        [(none(), *untold)],
+    );
     to.gauge(
         "mqtt_connected",
         "Whether the broker has accepted us",

@@ -9,21 +9,26 @@
 
 mod assets;
 mod auth;
-#[allow(dead_code)] // used as handlers come
+mod cameras;
+mod events;
 mod extract;
 mod files;
 mod guard;
 mod health;
 mod listener;
+mod live;
 mod metrics;
 mod observe;
-#[allow(dead_code)] // used as handlers come
+mod orders;
 mod problem;
+mod regions;
 mod router;
 mod samples;
+mod scores;
 mod state;
 mod status;
 mod wire;
+mod words;
 
 use std::io;
 use std::time::Duration;
@@ -34,7 +39,9 @@ use tokio::sync::watch;
 use crate::config;
 
 pub use auth::password;
+pub use events::Timeline;
 pub use observe::Observing;
+pub use orders::{Order, Orders, Refusal, Reply, Saved, Words};
 pub use state::{Page, Parts};
 
 /// Threads that serve the page.

@@ -11,7 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::problem::Problem;
 use super::state::Page;
-use super::{assets, auth, guard, health, metrics, status};
+use super::{assets, auth, cameras, events, guard, health, metrics, regions, scores, status, words};
 
 /// Where the API is.
 const API: &str = "/api/v1";
@@ -29,7 +29,14 @@ struct Description;
 
 /// Handlers under [`API`], each module's own.
 fn api() -> OpenApiRouter<Page> {
-    OpenApiRouter::new().merge(auth::routes()).merge(status::routes())
+    OpenApiRouter::new()
+        .merge(auth::routes())
+        .merge(status::routes())
+        .merge(cameras::routes())
+        .merge(regions::routes())
+        .merge(events::routes())
+        .merge(words::routes())
+        .merge(scores::routes())
 }
 
 fn described() -> OpenApiRouter<Page> {

@@ -30,6 +30,8 @@ pub(super) struct Sample {
     /// Rates and means since a few seconds ago.
     pub stats: Stats,
     pub delivery: Counters,
+    /// Changes of events that the timeline had no time for.
+    pub untold: u64,
 }
 
 impl Sample {
@@ -41,7 +43,8 @@ impl Sample {
         let board = board::Sample { temperatures, ..board::Sample::default() };
         let before = page.samples.before(&report);
         let stats = statistics(&report, before.as_ref(), board);
-        Ok(Self { report, stats, delivery: page.publisher.counters() })
+        let (delivery, untold) = (page.publisher.counters(), page.timeline.dropped());
+        Ok(Self { report, stats, delivery, untold })
     }
 
     /// As [`Sample::take`], off the threads that serve.

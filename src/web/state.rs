@@ -5,13 +5,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use tokio::sync::{Mutex, Semaphore};
+
 use super::auth::Auth;
+use super::cameras::Cameras;
+use super::events::Timeline;
+use super::live::Live;
+use super::orders::Orders;
+use super::problem::Problem;
 use super::samples::Samples;
+use super::scores::Histograms;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::mqtt::Publisher;
 use crate::pipeline::Control;
 use crate::vocabulary::Vocabulary;
+
+/// Who may wait for a picture at a time; the threads for what takes its time are few.
+const LOOKING: usize = 2;
 
 /// What the page is made of when the daemon starts.
 pub struct Parts {
@@ -21,6 +32,8 @@ pub struct Parts {
     pub engine: String,
     pub control: Control,
     pub publisher: Publisher,
+    pub timeline: Timeline,
+    pub orders: Orders,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -35,6 +48,16 @@ pub struct Shared {
     pub control: Control,
     /// How delivery goes.
     pub publisher: Publisher,
+    pub timeline: Timeline,
+    /// Changes that only the supervisor can make.
+    pub(super) orders: Orders,
+    pub(super) cameras: Cameras,
+    pub(super) live: Live,
+    pub(super) scores: Histograms,
+    /// Held by the one whose words are being tried.
+    pub(super) trying: Mutex<()>,
+    /// For those who wait for a camera's next picture.
+    pub(super) looking: Semaphore,
     pub clock: Arc<dyn Clock>,
     /// Who may look.
     pub(super) auth: Auth,
@@ -57,7 +80,11 @@ pub struct InEffect {
 
 impl Page {
     pub fn new(parts: Parts) -> Self {
-        let Parts { config, vocabulary, engine, control, publisher, clock } = parts;
+        let Parts { config, vocabulary, engine, control, publisher, timeline, orders, clock } = parts;
+        let (cameras, live, scores) = (Cameras::default(), Live::default(), Histograms::default());
+        cameras.reconfigure(&config);
+        live.reconfigure(&config);
+        scores.reconfigure(&config, &vocabulary);
         let in_effect = InEffect {
             config: Arc::new(config),
             vocabulary: vocabulary.id().to_owned(),
@@ -69,11 +96,28 @@ impl Page {
             in_effect,
             control,
             publisher,
+            timeline,
+            orders,
+            cameras,
+            live,
+            scores,
+            trying: Mutex::default(),
+            looking: Semaphore::new(LOOKING),
             clock,
             auth: Auth::new(),
             samples: Samples::default(),
             analysed: AtomicU64::new(0),
         }))
+    }
+
+    /// Does what takes its time on a thread for that.
+    pub(super) async fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let page = self.clone();
+        let done = tokio::task::spawn_blocking(move || work(&page)).await;
+        done.map_err(|_| Problem::unavailable("something went wrong here; the log says what"))?
     }
 }
 
@@ -102,6 +146,10 @@ impl Shared {
         in_effect.config = Arc::new(config.clone());
         vocabulary.id().clone_into(&mut in_effect.vocabulary);
         vocabulary.pack().clone_into(&mut in_effect.pack);
+        drop(in_effect);
+        self.cameras.reconfigure(config);
+        self.live.reconfigure(config);
+        self.scores.reconfigure(config, vocabulary);
     }
 
     /// A frame was analysed.

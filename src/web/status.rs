@@ -111,7 +111,7 @@ struct Camera {
     responses((status = 200, body = Status), (status = 503, body = Problem, description = "the analysis is stuck"))
 )]
 async fn status(State(page): State<Page>) -> Result<Json<Status>, Problem> {
-    let Sample { report, stats, delivery } = Sample::now(&page).await?;
+    let Sample { report, stats, delivery, .. } = Sample::now(&page).await?;
     let in_effect = page.in_effect();
     let Counters { connected, queued, sent, acked, dropped, expired, spool, .. } = delivery;
     let camera = |report: &CameraReport| camera(report, stats.cameras.get(&report.name));

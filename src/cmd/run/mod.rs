@@ -2,6 +2,7 @@
 
 mod feeds;
 mod notify;
+mod orders;
 mod service;
 mod supervisor;
 mod watch;
@@ -26,7 +27,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{self, BrokerKind};
 use crate::mqtt::{Broker, Mqtt, SpoolState};
 use crate::pipeline::{Control, Pipeline, Publishing};
-use crate::web::{Observing, Page, Parts, Web};
+use crate::web::{Observing, Orders, Page, Parts, Timeline, Web};
 
 /// Watch the configured cameras and publish what is seen, until SIGTERM or SIGINT.
 #[derive(clap::Args)]
@@ -64,12 +65,22 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let (publisher, mqtt) = Mqtt::start(&with_spool(&config.mqtt), origin, Arc::clone(&clock))?;
     let publishing = Publishing::new(publisher.clone(), &config);
     let (control, requests) = Control::new();
+    let (sender, messages) = supervisor::channel();
+    let orders = {
+        let sender = sender.clone();
+        Orders::new(move |order| sender.try_send(supervisor::Message::Order(order)).is_ok())
+    };
+    let timeline = super::state::folder().map(|folder| folder.join("timeline.db"));
+    let timeline =
+        Timeline::start(timeline, Arc::clone(&clock)).context("the timeline's thread did not start")?;
     let page = Page::new(Parts {
         config: config.clone(),
         vocabulary: Arc::clone(&vocabulary),
         engine: models.engine.describe(models.options),
         control: control.clone(),
         publisher: publisher.clone(),
+        timeline: timeline.clone(),
+        orders,
         clock: Arc::clone(&clock),
     });
     let web = Web::start(&config.web, page.clone()).context("the page's threads did not start")?;
@@ -87,6 +98,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         requests,
     };
     let supervisor = Supervisor {
+        sender,
+        messages,
         file: args.config,
         watch,
         loaded,
@@ -95,6 +108,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         models,
         model_files,
         vocabulary,
+        tried: None,
         feeds,
         control,
         publisher: publisher.clone(),
@@ -115,6 +129,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let spool = publisher.counters().spool;
     let left = mqtt.shutdown(DRAIN);
     web.shutdown(FAREWELL);
+    timeline.flush(FAREWELL);
     match spool {
         _ if left == 0 => {}
         SpoolState::Ok => info!(left, "events wait on disk for the next start"),

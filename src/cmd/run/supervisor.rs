@@ -24,9 +24,9 @@ use crate::mqtt::{Command, Publisher, Redial, Request};
 use crate::pipeline::{Control, Update};
 use crate::render::Canvas;
 use crate::vocabulary::Vocabulary;
-use crate::web::{Page, Settings};
+use crate::web::{Order, Page, Settings};
 
-/// Commands that may wait.
+/// Commands and orders that may wait.
 const WAITING: usize = 8;
 /// At least so often the file, the signal and the stop are looked at.
 const LOOK: Duration = Duration::from_millis(250);
@@ -36,8 +36,23 @@ const PICTURE: Duration = Duration::from_secs(5);
 /// What is wrong, each thing by itself.
 type Problems = Vec<String>;
 
+/// What the supervisor is told.
+pub(super) enum Message {
+    /// Over MQTT.
+    Command(Request),
+    /// By the page.
+    Order(Order),
+}
+
+/// A way to the supervisor, and its end of it.
+pub(super) fn channel() -> (SyncSender<Message>, Receiver<Message>) {
+    sync_channel(WAITING)
+}
+
 /// What runs, and by what it can be changed.
 pub(super) struct Supervisor {
+    pub sender: SyncSender<Message>,
+    pub messages: Receiver<Message>,
     pub file: PathBuf,
     pub watch: Watch,
     /// As it was last read without an error.
@@ -50,6 +65,8 @@ pub(super) struct Supervisor {
     /// What `models` were loaded from.
     pub model_files: ModelFiles,
     pub vocabulary: Arc<Vocabulary>,
+    /// Words that were tried last: as somebody types, most of them are the same.
+    pub tried: Option<Arc<Vocabulary>>,
     pub feeds: Feeds,
     pub control: Control,
     pub publisher: Publisher,
@@ -67,36 +84,39 @@ pub(super) struct Supervisor {
 impl Supervisor {
     /// Does what it is told until `stop` is set.
     pub fn run(mut self, stop: &Stop) {
-        let (sender, requests) = sync_channel(WAITING);
-        self.listen(&sender);
+        self.listen();
         self.report(&Ok(self.restart_needed()));
         while !stop.is_set() {
-            self.look(&requests, &sender);
+            self.look();
         }
     }
 
-    fn look(&mut self, requests: &Receiver<Request>, sender: &SyncSender<Request>) {
+    fn look(&mut self) {
         let mqtt = self.config.mqtt.clone();
-        if let Ok(Request { name, id, command }) = requests.recv_timeout(LOOK) {
-            let result = self.obey(command).map_err(|problems| problems.join("\n"));
-            match &result {
-                Ok(_) => info!(command = name, "obeyed"),
-                Err(error) => warn!(command = name, error, "not obeyed"),
+        match self.messages.recv_timeout(LOOK) {
+            Ok(Message::Command(Request { name, id, command })) => {
+                let result = self.obey(command).map_err(|problems| problems.join("\n"));
+                match &result {
+                    Ok(_) => info!(command = name, "obeyed"),
+                    Err(error) => warn!(command = name, error, "not obeyed"),
+                }
+                self.publisher.answer(&name, id.as_ref(), result);
             }
-            self.publisher.answer(&name, id.as_ref(), result);
+            Ok(Message::Order(order)) => self.meet(order),
+            Err(_) => {} // nothing in this time
         }
         if self.hangup.swap(false, Ordering::Relaxed) || self.watch.is_due(self.clock.monotonic()) {
             _ = self.reload(); // it is reported there
         }
         if mqtt != self.config.mqtt {
-            self.listen(sender);
+            self.listen();
         }
     }
 
     /// Has commands come, if they are wanted.
-    fn listen(&self, sender: &SyncSender<Request>) {
-        let sender = sender.clone();
-        let take = move |request| sender.try_send(request).is_ok();
+    fn listen(&self) {
+        let sender = self.sender.clone();
+        let take = move |request| sender.try_send(Message::Command(request)).is_ok();
         self.publisher.obey(self.config.mqtt.commands.then_some(take));
     }
 
@@ -125,7 +145,7 @@ impl Supervisor {
     }
 
     /// Sets the vocabulary, or goes back to the file's.
-    fn vocabulary(&mut self, overlay: Option<Overlay>) -> Result<Json, Problems> {
+    pub(super) fn vocabulary(&mut self, overlay: Option<Overlay>) -> Result<Json, Problems> {
         let loaded = self
             .loaded
             .overlaid(overlay)
@@ -147,7 +167,7 @@ impl Supervisor {
         Ok(json!({"vocabulary": self.vocabulary.id(), "persistent": self.words.is_some()}))
     }
 
-    fn pause(&self, camera: Option<&str>, pause: bool) -> Result<Json, Problems> {
+    pub(super) fn pause(&self, camera: Option<&str>, pause: bool) -> Result<Json, Problems> {
         if let Some(name) = camera {
             self.known(name)?;
         }
@@ -180,7 +200,7 @@ impl Supervisor {
         Ok(json!({"camera": camera, "bytes": bytes}))
     }
 
-    fn known(&self, camera: &str) -> Result<(), Problems> {
+    pub(super) fn known(&self, camera: &str) -> Result<(), Problems> {
         let unknown = || one(format!("there is no camera {camera:?}; there are {}", self.names()));
         self.config.camera(camera).map(drop).ok_or_else(unknown)
     }
@@ -191,7 +211,7 @@ impl Supervisor {
     }
 
     /// Makes ready what `loaded` wants otherwise, and has the pipeline swap it in.
-    fn apply(&mut self, loaded: Loaded) -> Result<Changes, Problems> {
+    pub(super) fn apply(&mut self, loaded: Loaded) -> Result<Changes, Problems> {
         let mut changes = Changes::between(&self.config, &loaded.config);
         let config = self.config.lasting(loaded.config.clone());
         // Before they are read: what is written meanwhile is news the next time.
@@ -245,7 +265,7 @@ impl Supervisor {
     }
 
     /// Says in the log and on MQTT how the configuration stands. Holds no value of it but those in error messages.
-    fn report(&self, result: &Result<Changes, Problems>) {
+    pub(super) fn report(&self, result: &Result<Changes, Problems>) {
         let mut status = json!({
             "schema": 1,
             "ok": result.is_ok(),

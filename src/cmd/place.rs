@@ -7,6 +7,7 @@ use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
+use rustix::fs::{Access, access};
 
 /// A configuration file that is to be changed.
 pub struct Place {
@@ -15,31 +16,58 @@ pub struct Place {
     draft: PathBuf,
 }
 
+/// Written and on the disk, but not yet in place of what was there before.
+pub struct Draft<'a>(&'a Place);
+
+impl Draft<'_> {
+    /// Puts it in place, in one step. Owner and rights stay.
+    pub fn keep(self) -> anyhow::Result<()> {
+        let Place { file, draft } = self.0;
+        fs::rename(draft, file).with_context(|| format!("cannot replace {}", file.display()))
+    }
+
+    /// Throws it away.
+    pub fn discard(self) {
+        _ = fs::remove_file(&self.0.draft); // the next one is written over it
+    }
+}
+
 impl Place {
     /// Finds out, before hours of work, whether the file can be changed.
     pub fn new(path: &Path) -> anyhow::Result<Self> {
         let file = fs::canonicalize(path).with_context(|| path.display().to_string())?;
         let draft = beside(&file, ".new");
-        let remedy =
-            || format!("cannot write beside {}; --dry-run only shows what would change", file.display());
+        let remedy = || format!("cannot write beside {}", file.display());
         File::create(&draft).with_context(remedy)?;
         fs::remove_file(&draft).with_context(remedy)?;
         Ok(Self { file, draft })
     }
 
+    /// Whether the file could be replaced now, as far as that is a matter of rights.
+    pub fn is_writable(path: &Path) -> bool {
+        let file = fs::canonicalize(path);
+        let folder = file.as_deref().ok().and_then(Path::parent);
+        folder.is_some_and(|folder| access(folder, Access::WRITE_OK | Access::EXEC_OK).is_ok())
+    }
+
     /// Puts `after` in the place of `before`, which is kept beside it; returns where. Owner and rights stay.
     pub fn replace(&self, before: &str, after: &str) -> anyhow::Result<PathBuf> {
+        let draft = self.draft(before, after)?;
+        let backup = self.back_up(before).context("cannot keep the configuration as it was")?;
+        draft.keep()?;
+        Ok(backup)
+    }
+
+    /// Writes `after` beside the file, if that still holds `before`.
+    pub fn draft(&self, before: &str, after: &str) -> anyhow::Result<Draft<'_>> {
         let now = fs::read(&self.file).with_context(|| self.file.display().to_string())?;
         ensure!(
             now == before.as_bytes(),
-            "{} was changed meanwhile and is left as it is; write the thresholds above into it yourself",
+            "{} was changed meanwhile and is left as it is; look at it, and do it again or yourself",
             self.file.display()
         );
-        let backup = self.back_up(before).context("cannot keep the configuration as it was")?;
         self.write(after).with_context(|| format!("cannot write {}", self.draft.display()))?;
-        fs::rename(&self.draft, &self.file)
-            .with_context(|| format!("cannot replace {}", self.file.display()))?;
-        Ok(backup)
+        Ok(Draft(self))
     }
 
     /// Under the first name that is free: what an earlier calibration kept stays.
