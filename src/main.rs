@@ -52,7 +52,7 @@ enum Command {
     Generate(cmd::generate::Args),
     /// Work on the interaction heads themselves, and judge detections
     #[cfg(feature = "lab")]
-    Lab(cmd::lab::Args),
+    Lab(Box<cmd::lab::Args>),
 }
 
 fn main() -> ExitCode {
@@ -88,7 +88,7 @@ fn main() -> ExitCode {
         Command::FleetSim(args) => cmd::fleet_sim::run(args),
         Command::Generate(args) => cmd::generate::run(args, Cli::command()),
         #[cfg(feature = "lab")]
-        Command::Lab(args) => cmd::lab::run(args),
+        Command::Lab(args) => cmd::lab::run(*args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,10 +5,14 @@ mod common;
 #[path = "common/lab.rs"]
 mod lab;
 
+use std::path::{Path, PathBuf};
+
 use common::shared;
 use lab::{refused, said, text};
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
+use watchword::pack::architecture::{CLIP_VIT_B32, Clip, Precision, Recipe, Tower};
+use watchword::pack::{RandomPack, make_random};
 
 #[test]
 fn tables_are_filled_and_nothing_is_trained_twice() {
@@ -49,6 +53,7 @@ fn tables_are_filled_and_nothing_is_trained_twice() {
     // What iCLIP is compared with, as far as the features go.
     let compared = ablate("compared", &[]);
     assert!(compared.contains("2 heads trained, 2 from before"), "{compared}");
+    assert!(compared.contains("Efficient-Prompting, with its prompts: no --pack is given"), "{compared}");
     assert!(compared.contains("ActionCLIP, with its prompts: the features hold one phrasing"), "{compared}");
     let figure = |name: &str| {
         let line = compared.lines().find(|line| line.starts_with(&format!("| {name} |"))).unwrap();
@@ -106,20 +111,17 @@ const CLIPS: [(&str, &str); 4] = [
     ("drink_water", "drink"),
 ];
 
-/// A smoke test: the figures say nothing of accuracy.
-#[test]
-fn real_clips_are_trained_on_and_judged() {
-    let Some(videos) = shared("videos") else { return };
-    let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| folder.path().join(name);
-    let (truth, features) = (at("truth.json"), at("features"));
+/// The features of the clips, made with these options besides; whom the detector finds is taken for annotated, and does
+/// what the clip shows.
+fn looked(folder: &Path, more: &[&str]) -> Option<PathBuf> {
+    let videos = shared("videos")?;
+    let (truth, features) = (folder.join("truth.json"), folder.join("features"));
     let labels = CLIPS.map(|(_, label)| label);
     let look = |tubes: Vec<Value>| {
         std::fs::write(&truth, json!({"labels": labels, "tubes": tubes}).to_string()).unwrap();
         let arguments = ["features", text(&videos), "--truth", text(&truth), "--out", text(&features)];
-        said(&[&arguments[..], &["--every", "25"]].concat());
+        said(&[&arguments[..], &["--every", "25"], more].concat());
     };
-    // Whom the detector finds is taken for annotated: each does what the clip shows.
     look(
         CLIPS
             .map(|(video, label)| json!({"video": video, "label": label, "boxes": [[1, 0, 0, 99, 99]]}))
@@ -145,6 +147,15 @@ fn real_clips_are_trained_on_and_judged() {
         assert!(!frames.is_empty() && tubes.iter().any(|tube| tube["label"] == label), "nobody in {video}");
     }
     look(tubes);
+    Some(features)
+}
+
+/// A smoke test: the figures say nothing of accuracy.
+#[test]
+fn real_clips_are_trained_on_and_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let Some(features) = looked(folder.path(), &[]) else { return };
     let (unseen, recipe) = (at("unseen.txt"), at("recipe.toml"));
     std::fs::write(&unseen, "wave\ndrink\n").unwrap();
     std::fs::write(&recipe, "hold_out = 0.0\nframes = 2\n").unwrap();
@@ -162,4 +173,56 @@ fn real_clips_are_trained_on_and_judged() {
         let map = row["cells"][0]["ours"]["mean"].as_f64().unwrap();
         assert!(map > 0.0 && map <= 100.0, "{row}");
     }
+}
+
+/// From footage to all rows of the table: features read off one encoding of the frame, several phrasings, and words that
+/// are learned through the text tower. Towers are small and know nothing: the figures say as little.
+#[test]
+fn what_is_compared_is_trained_and_judged_from_footage_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let tower = Tower { width: 64, layers: 2, heads: 2 };
+    let clip = Clip { image: tower, text: tower, embedding: 64, ..CLIP_VIT_B32 };
+    let recipe = Recipe { clip, precision: Precision::F32, seed: 1 };
+    make_random(&RandomPack { name: "small".into(), recipe }, &at("pack")).unwrap();
+    let pack = at("pack");
+    let more = ["--pack", text(&pack), "--regions", "one-pass"];
+    let templates = ["--template", "a photo of a person {}.", "--template", "{}"];
+    let Some(features) = looked(folder.path(), &[more, templates].concat()) else { return };
+    let (unseen, recipe, out) = (at("unseen.txt"), at("recipe.toml"), at("out"));
+    std::fs::write(&unseen, "wave\ndrink\n").unwrap();
+    std::fs::write(&recipe, "hold_out = 0.0\nframes = 2\n").unwrap();
+    let arguments = ["ablate", text(&features), "--split", text(&unseen), "--out", text(&out), "--json"];
+    let more = ["--tables", "compared", "--iterations", "2", "--recipe", text(&recipe)];
+    let sheets =
+        |more: &[&str]| -> Value { serde_json::from_str(&said(&[&arguments[..], more].concat())).unwrap() };
+    let sheet = &sheets(&[&more[..], &["--pack", text(&pack)]].concat())[0];
+    let rows = sheet["rows"].as_array().unwrap();
+    let figure = |row: &Value| row["cells"][0]["ours"]["mean"].as_f64();
+    for row in &rows[..6] {
+        assert!(figure(row).is_some_and(|map| map > 0.0 && map <= 100.0), "{row}");
+    }
+    assert_eq!(rows[6..].iter().map(figure).collect::<Vec<_>>(), [None; 3]);
+    let sheet = &sheets(&more)[0];
+    assert!(sheet["rows"][3]["missing"].as_str().unwrap().contains("--pack"), "{sheet}");
+
+    // The same by hand: what has learned words is judged with the pack, or not at all.
+    let words = at("words");
+    let (features, pack) = (text(&features), text(&pack));
+    let arguments = ["train", features, "--out", text(&words), "--iterations", "2", "--hold-out", "0"];
+    let method = ["--method", "efficient-prompting", "--blocks", "1", "--vectors", "3"];
+    said(&[&arguments[..], &method, &["--pack", pack]].concat());
+    let error = refused(&[&arguments[..], &method].concat());
+    assert!(error.contains("--pack"), "{error}");
+    let heads = words.join("heads.safetensors");
+    let arguments = ["eval", features, "--split", text(&unseen), "--heads", text(&heads)];
+    let judged = said(&[&arguments[..], &["--pack", pack]].concat());
+    assert!(judged.contains("| wave |") && judged.contains("| drink |"), "{judged}");
+    let error = refused(&arguments);
+    assert!(error.contains("learned words") && error.contains("--pack"), "{error}");
+    // A board's loader refuses it.
+    let case = at("case.safetensors");
+    let error =
+        refused(&["heads", "--weights", text(&heads), "--case", text(&case), "--out", text(&at("answer"))]);
+    assert!(error.contains("watchword temporal 1") && error.contains("iclip"), "{error}");
 }

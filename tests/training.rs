@@ -28,6 +28,7 @@ fn judge(world: &Path, heads: Heads<'_>) -> f64 {
         min_score: MIN_SCORE,
         linking: Linking::default(),
         fps: 1.0,
+        wording: None,
     };
     let videos = eval::showing(data.videos.iter(), &labels);
     let metric = Metric { measure: Measure::Frame, iou: 0.5 };

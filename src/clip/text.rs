@@ -128,9 +128,7 @@ impl TextTower {
         let mut embeddings = Embeddings::new(self.width);
         let mut pooled = vec![0.0; self.width];
         for (row, phrase) in phrases.iter().enumerate() {
-            let encoding = self.tokenizer.encode(phrase.as_str(), true).map_err(|reason| {
-                ClipError::Tokenizer { model: self.model.clone(), reason: format!("{phrase:?}: {reason}") }
-            })?;
+            let encoding = self.encode(phrase)?;
             if !encoding.get_overflowing().is_empty() {
                 warn!(
                     phrase,
@@ -152,6 +150,18 @@ impl TextTower {
             }
         }
         Ok(embeddings)
+    }
+
+    /// The tokens of a phrase, with the marks at its start and end.
+    pub fn tokens(&self, phrase: &str) -> Result<Vec<u32>, ClipError> {
+        Ok(self.encode(phrase)?.get_ids().to_vec())
+    }
+
+    fn encode(&self, phrase: &str) -> Result<Encoding, ClipError> {
+        self.tokenizer.encode(phrase, true).map_err(|reason| ClipError::Tokenizer {
+            model: self.model.clone(),
+            reason: format!("{phrase:?}: {reason}"),
+        })
     }
 
     /// The model's output for one phrase: `[width]`, or `[L, width]` where we pool.

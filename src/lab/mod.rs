@@ -15,3 +15,4 @@ pub mod tables;
 pub mod temporal;
 pub mod training;
 pub mod transformer;
+pub mod wording;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail, ensure};
 
-use super::materials::{Materials, Task};
+use super::materials::{Materials, Task, wording};
 use crate::camera::Stop;
 use crate::cmd::interrupt::stop_on_signals;
 use crate::cmd::progress;
@@ -16,6 +16,7 @@ use crate::lab::map::{Measure, Report};
 use crate::lab::split::Split;
 use crate::lab::tables::{Method, Metric, Row, Sheet, Table, table};
 use crate::lab::training::{self, Recipe, State};
+use crate::lab::wording::Wording;
 
 /// The tables are listed in src/lab/README.md. Stopped, or run again with more seeds, it trains what is missing.
 #[derive(Debug, clap::Args)]
@@ -74,7 +75,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let materials = Materials::open(&args.features, &args.task)?;
     check(&tables, &materials, &args)?;
     let recipe = base(&args)?;
-    let mut bench = Bench { args: &args, recipe, stop, trained: 0, before: 0 };
+    let wording = wordings(&tables, &materials, &args);
+    let mut bench = Bench { args: &args, recipe, wording, stop, trained: 0, before: 0 };
     let mut sheets = Vec::new();
     for table in &tables {
         let mut sheet = bench.sheet(table, &materials)?;
@@ -132,6 +134,8 @@ fn base(args: &Args) -> anyhow::Result<Recipe> {
 struct Bench<'a> {
     args: &'a Args,
     recipe: Recipe,
+    /// What reads learned words, or why there is nothing to.
+    wording: Result<Wording, String>,
     stop: Stop,
     trained: usize,
     /// Heads that were there already.
@@ -150,7 +154,7 @@ impl Bench<'_> {
         sheet.about.push(("seeds".into(), format!("{} for each split", self.args.seeds)));
         for (row, line) in table.rows.iter().zip(&mut sheet.rows) {
             let Some(method) = &row.method else { continue };
-            match lacks(method, materials) {
+            match self.lacks(method, materials) {
                 Some(lack) => line.missing = Some(lack),
                 None => line.fill(&self.row(row, method, &table.metrics, materials)?),
             }
@@ -212,6 +216,7 @@ impl Bench<'_> {
                     min_score: self.args.task.min_score,
                     fps: self.args.task.fps,
                     linking: self.args.task.linking(),
+                    wording: self.wording.as_ref().ok(),
                 };
                 let labels = split
                     .unseen
@@ -248,7 +253,13 @@ impl Bench<'_> {
             .with_message(format!("{}, split {}, seed {seed}", row.name, split.name));
         let mut watch = |state: &State, _| bar.set_position(state.step as u64);
         let runs = self.args.out.join("runs");
-        let task = training::Task { data, texts, labels: &split.seen, out: &runs };
+        let task = training::Task {
+            data,
+            texts,
+            wording: self.wording.as_ref().ok(),
+            labels: &split.seen,
+            out: &runs,
+        };
         let heads = ablate::heads(&task, &recipe, &runs, &self.stop, &mut watch)?;
         bar.finish_and_clear();
         match heads {
@@ -259,20 +270,34 @@ impl Bench<'_> {
             }
         }
     }
+
+    /// What a method needs and the task does not have.
+    fn lacks(&self, method: &Method, materials: &Materials) -> Option<String> {
+        let texts = &materials.texts;
+        if method.phrases && texts.phrasings() < 2 {
+            return Some(
+                "the features hold one phrasing of each label; `lab features --template`, several times"
+                    .into(),
+            );
+        }
+        if method.bare && eval::bare_words(texts).is_none() {
+            return Some(
+                "no phrasing of the features is the labels' bare words; `lab features --template {}` beside others"
+                    .into(),
+            );
+        }
+        if let (Some(_), Err(lack)) = (method.vectors, &self.wording) {
+            return Some(lack.clone());
+        }
+        let background = method.judging.background && materials.background.is_none();
+        background.then(|| "no --background is given".to_owned())
+    }
 }
 
-/// What a method needs and the task does not have.
-fn lacks(method: &Method, materials: &Materials) -> Option<String> {
-    if method.phrases && materials.texts.phrasings() < 2 {
-        return Some(
-            "the features hold one phrasing of each label; `lab features --template`, several times".into(),
-        );
-    }
-    if method.bare && eval::bare_words(&materials.texts).is_none() {
-        return Some(
-            "no phrasing of the features is the labels' bare words; `lab features --template {}` beside others".into(),
-        );
-    }
-    let background = method.judging.background && materials.background.is_none();
-    background.then(|| "no --background is given".to_owned())
+/// What reads learned words, where a row has some.
+fn wordings(tables: &[Table], materials: &Materials, args: &Args) -> Result<Wording, String> {
+    let mut methods = tables.iter().flat_map(|table| &table.rows).filter_map(|row| row.method.as_ref());
+    let pack = args.task.pack.as_deref().filter(|_| methods.any(|method| method.vectors.is_some()));
+    let pack = pack.ok_or("no --pack is given, whose text tower reads learned words")?;
+    wording(pack, &materials.dataset).map_err(|error| format!("{error:#}"))
 }

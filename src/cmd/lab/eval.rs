@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
 
-use super::materials::{Materials, Task};
+use super::materials::{Materials, Task, wording};
 use crate::lab::eval::{self, Heads, Setting};
 use crate::lab::split::Division;
 use crate::lab::tables::{Frozen, Judging, Method, Metric, Row, Sheet, Table, Vote, figure, tables};
@@ -66,6 +66,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     };
     let rows = args.heads.iter().map(|name| Candidate::open(name, &args.judging, &args.task));
     let rows = rows.collect::<anyhow::Result<Vec<_>>>()?;
+    let learned = rows.iter().any(|row| row.method.vectors.is_some());
+    let wording = args.task.pack.as_deref().filter(|_| learned).map(|pack| wording(pack, dataset));
+    let wording = wording.transpose()?;
     let title = format!("{}: unseen actions", args.features.display());
     let title =
         if args.task.split == Division::Supervised { args.features.display().to_string() } else { title };
@@ -97,6 +100,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
                 min_score: args.task.min_score,
                 fps: args.task.fps,
                 linking: args.task.linking(),
+                wording: wording.as_ref(),
             };
             let videos = materials.judged(&labels);
             ensure!(!videos.is_empty(), "split {}: no video shows an unseen label", split.name);

@@ -11,10 +11,13 @@ use crate::engine::{self, Options};
 use crate::lab::annotation::{self, Setting};
 use crate::lab::dataset::{Dataset, Texts, Video};
 use crate::lab::eval::{self, Background, MIN_SCORE, Tubes};
+use crate::lab::features::words;
 use crate::lab::link::Linking;
 use crate::lab::map::Catalogue;
 use crate::lab::split::{Division, Split};
 use crate::lab::tables::benchmark;
+use crate::lab::training;
+use crate::lab::wording::Wording;
 use crate::pack::Pack;
 use crate::vocabulary::sentence;
 
@@ -52,8 +55,8 @@ pub struct Task {
     /// What people do otherwise, in words, to take part in the softmax
     #[arg(long, value_name = "PHRASE", num_args = 1..)]
     pub background: Vec<String>,
-    /// The pack that made the features, to read the background
-    #[arg(long, requires = "background")]
+    /// The pack that made the features, to read the background and learned words
+    #[arg(long)]
     pub pack: Option<PathBuf>,
 }
 
@@ -164,8 +167,24 @@ fn read_background(task: &Task, dataset: &Dataset) -> anyhow::Result<Option<Back
     if task.background.is_empty() {
         return Ok(None);
     }
-    let pack = task.pack.as_deref().unwrap_or(Path::new("nano"));
-    let pack = Pack::open(pack)?;
+    let pack = open_pack(task.pack.as_deref().unwrap_or(Path::new("nano")), dataset)?;
+    let template = pack.manifest().text.as_ref().map_or("{}", |text| &text.template);
+    let sentences: Vec<String> = task.background.iter().map(|phrase| sentence(template, phrase)).collect();
+    let tower = TextTower::open(&pack, &*engine::engine(EngineKind::Cpu), Options::of(0));
+    let rows = tower?.embed(&sentences)?;
+    Ok(Some(Background { phrases: sentences, rows }))
+}
+
+/// What reads learned words with the labels' names.
+pub fn wording(pack: &Path, dataset: &Dataset) -> anyhow::Result<Wording> {
+    let pack = open_pack(pack, dataset)?;
+    let names: Vec<String> = dataset.labels.iter().map(|label| words(label)).collect();
+    Wording::open(&pack, &names, &training::device()?)
+}
+
+/// The pack that made the features.
+fn open_pack(path: &Path, dataset: &Dataset) -> anyhow::Result<Pack> {
+    let pack = Pack::open(path)?;
     let space = &pack.manifest().embedding.space;
     ensure!(
         [Regions::Crops, Regions::OnePass].iter().any(|regions| regions.space(space) == dataset.embedding),
@@ -173,9 +192,5 @@ fn read_background(task: &Task, dataset: &Dataset) -> anyhow::Result<Option<Back
         pack.identity(),
         dataset.embedding
     );
-    let template = pack.manifest().text.as_ref().map_or("{}", |text| &text.template);
-    let sentences: Vec<String> = task.background.iter().map(|phrase| sentence(template, phrase)).collect();
-    let tower = TextTower::open(&pack, &*engine::engine(EngineKind::Cpu), Options::of(0));
-    let rows = tower?.embed(&sentences)?;
-    Ok(Some(Background { phrases: sentences, rows }))
+    Ok(pack)
 }

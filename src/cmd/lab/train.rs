@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
+use super::materials::wording;
 use crate::cmd::interrupt::stop_on_signals;
 use crate::cmd::progress;
 use crate::heads::{AUTHORS_PADS, Kind, Pads};
@@ -37,6 +38,12 @@ pub struct Args {
     /// Layers of the transformer over frames
     #[arg(long)]
     blocks: Option<usize>,
+    /// Learned words before a label's name, and as many after it
+    #[arg(long)]
+    vectors: Option<usize>,
+    /// The pack that made the features, whose text tower reads learned words
+    #[arg(long)]
+    pack: Option<PathBuf>,
     /// What the units look at, in their order
     #[arg(long, value_delimiter = ',', value_parser = |name: &str| name.parse::<Kind>().map_err(|()| "person, object, context or memory"))]
     units: Option<Vec<Kind>>,
@@ -120,7 +127,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         Some(path) => annotation::names(path)?,
         None => data.labels.clone(),
     };
-    let task = Task { data: &data, texts: &texts, labels: &labels, out: &args.out };
+    let learned = recipe.method == Approach::EfficientPrompting;
+    let wording = args.pack.as_deref().filter(|_| learned).map(|pack| wording(pack, &data)).transpose()?;
+    let wording = wording.as_ref();
+    let task = Task { data: &data, texts: &texts, wording, labels: &labels, out: &args.out };
     let bar = progress::steps(recipe.iterations);
     let mut watch = |state: &State, loss: f64| {
         let best = state.best.map_or(String::new(), |(step, map)| format!(", best mAP {map:.1} % at {step}"));
@@ -172,6 +182,7 @@ fn recipe(args: &Args) -> anyhow::Result<Recipe> {
     }
     set(&mut recipe.method, &args.method);
     set(&mut recipe.blocks, &args.blocks);
+    set(&mut recipe.vectors, &args.vectors);
     set(&mut recipe.units, &args.units);
     set(&mut recipe.layers, &args.layers);
     set(&mut recipe.before, &args.before);

@@ -20,7 +20,10 @@ pub const ROUNDS: usize = 2;
 /// How `method` is trained, in what it says nothing of as `base`; `None` where nothing is trained.
 pub fn recipe(method: &Method, base: &Recipe, rounds: usize, seed: u64) -> Option<Recipe> {
     if let Some(blocks) = method.temporal {
-        return Some(Recipe { method: Approach::ActionClip, blocks, seed, ..base.clone() });
+        let approach =
+            if method.vectors.is_some() { Approach::EfficientPrompting } else { Approach::ActionClip };
+        let vectors = method.vectors.unwrap_or(base.vectors);
+        return Some(Recipe { method: approach, blocks, vectors, seed, ..base.clone() });
     }
     let units = &method.units.as_ref()?.0;
     Some(Recipe {

@@ -21,6 +21,7 @@ use super::map::{
     video_map,
 };
 use super::tables::{Frozen, Judging, Metric};
+use super::wording::Wording;
 use crate::frame::Rect;
 use combine::{Judged, fuse, vote};
 use scene::Judge;
@@ -48,6 +49,8 @@ pub struct Setting<'a> {
     pub linking: Linking,
     /// Frame numbers in a second, for the memory's slots.
     pub fps: f32,
+    /// What reads learned words with the names of the data set's labels, for what has learned some.
+    pub wording: Option<&'a Wording>,
 }
 
 /// The paper's least score of a person.
@@ -66,11 +69,15 @@ fn judge(
     let judging = &setting.judging;
     ensure!(!judging.background || setting.background.is_some(), "no background is given: --background");
     let background = setting.background.as_ref().filter(|_| judging.background);
-    let vocabulary = words::vocabulary(texts, labels, background)?;
     let mut judge = Judge::open(setting, setting.heads, dataset, texts)?;
+    let learned = judge.learned_words().map(|learned| words::learned(texts, learned, setting.wording));
+    let learned = learned.transpose()?;
+    let vocabulary = words::vocabulary(learned.as_ref().unwrap_or(texts), labels, background)?;
     let fused =
         (judging.fuse > 0.0).then(|| Judge::open(setting, Heads::Frozen(Frozen::Fusion), dataset, texts));
     let mut fused = fused.transpose()?;
+    // The frozen encoder knows nothing of learned words.
+    let read = words::vocabulary(texts, labels, background)?;
     let (mut truth, mut found) = (Truth::default(), Vec::new());
     for video in videos {
         let place = || format!("video {}", video.name);
@@ -90,7 +97,7 @@ fn judge(
         }
         let mut frames = judge.video(video, &vocabulary).with_context(place)?;
         if let Some(frozen) = &mut fused {
-            let other = frozen.video(video, &vocabulary).with_context(place)?;
+            let other = frozen.video(video, &read).with_context(place)?;
             let both = frames.iter_mut().flat_map(|frame| &mut frame.persons);
             for (own, other) in both.zip(other.iter().flat_map(|frame| &frame.persons)) {
                 fuse(&mut own.probabilities, &other.probabilities, judging.fuse as f32);

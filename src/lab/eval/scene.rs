@@ -1,7 +1,7 @@
 //! One video's cached features through the device's scorer, frame by frame.
 
 use anyhow::{Context, ensure};
-use candle_core::Device;
+use candle_core::{Device, Tensor};
 
 use super::combine::{Judged, JudgedPerson};
 use super::{Heads, Setting, region};
@@ -77,6 +77,11 @@ impl Judge {
             objects: Embeddings::new(dataset.width),
             scores: Scores::default(),
         })
+    }
+
+    /// What has been learned to stand before and after a label's name, if anything has.
+    pub fn learned_words(&self) -> Option<[&Tensor; 2]> {
+        self.temporal.as_ref()?.words()
     }
 
     /// The persons found in each frame, judged.

@@ -116,6 +116,7 @@ fn setting(heads: Heads<'_>) -> Setting<'_> {
         min_score: MIN_SCORE,
         fps: 1.0,
         linking: Linking::default(),
+        wording: None,
     }
 }
 
@@ -248,7 +249,7 @@ fn shown_the_frame_alone_everybody_in_it_does_the_same() {
 fn a_transformer_over_frames_gives_everybody_the_frames_scores() {
     let world = World::new();
     let reach = crate::heads::Reach { before: 2, after: 1, rate: 1.0 };
-    let about = About { reach, blocks: 1, width: WIDTH, tau: 0.1, embedding: "space".into() };
+    let about = About { reach, blocks: 1, width: WIDTH, tau: 0.1, embedding: "space".into(), vectors: None };
     let fresh = |about: &About| {
         Temporal::fresh(about.clone(), 1, &candle_core::Device::Cpu).unwrap().bytes().unwrap()
     };

@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, ensure};
+use candle_core::Tensor;
 
 use crate::clip::Embeddings;
 use crate::config::{self, Action};
 use crate::lab::dataset::Texts;
 use crate::lab::features::words;
+use crate::lab::wording::Wording;
 use crate::vocabulary::{Vocabulary, Words};
 
 /// What people do otherwise, and what the text tower makes of it, a row for each phrase.
@@ -54,6 +56,28 @@ pub fn vocabulary(
         Ok(found)
     };
     Ok(Vocabulary::from_words(&words, None, embed)?)
+}
+
+/// Every label read with learned words around its name, by `wording`.
+pub fn learned(
+    texts: &Texts,
+    [before, after]: [&Tensor; 2],
+    wording: Option<&Wording>,
+) -> anyhow::Result<Texts> {
+    let wording = wording.context("it has learned words, which its text tower must read: --pack")?;
+    let width = before.dim(1)?;
+    ensure!(
+        wording.width() == width,
+        "its words are {width} wide, the text tower's {}: --pack is the one that it was trained with",
+        wording.width()
+    );
+    let all: Vec<usize> = (0..texts.labels.len()).collect();
+    let mut rows = Embeddings::new(texts.rows.width());
+    for (row, label) in wording.embed(&all, before, after)?.to_vec2::<f32>()?.iter().zip(&texts.labels) {
+        ensure!(row.len() == texts.rows.width() && rows.push(row), "label {label} has no meaning with them");
+    }
+    let sentences = texts.labels.iter().map(|label| vec![label.clone()]).collect();
+    Ok(Texts { sentences, rows, key: String::new(), ..texts.clone() })
 }
 
 /// The first phrasing of each label alone, as the papers read them.

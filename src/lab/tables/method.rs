@@ -19,6 +19,8 @@ pub struct Method {
     pub prompting: bool,
     /// What is trained instead: a transformer of so many blocks over the whole frames around one.
     pub temporal: Option<usize>,
+    /// And so many learned words before a label's name and after it.
+    pub vectors: Option<usize>,
     /// Every person is seen as the whole frame, as the baseline sees them.
     pub frame_alone: bool,
     /// Slots of the memory after the frame, instead of the recipe's.
@@ -78,7 +80,9 @@ impl Method {
             .filter(|name| name.starts_with("temporal.block.") && name.ends_with(".norm1.weight"));
         let blocks = blocks.count();
         if blocks > 0 {
-            return Ok(Self { temporal: Some(blocks), ..Self::default() });
+            let words = file.tensor("words.before").ok();
+            let vectors = words.and_then(|words| words.shape().first().copied());
+            return Ok(Self { temporal: Some(blocks), vectors, ..Self::default() });
         }
         let metadata = Metadata::parse(header.metadata().as_ref().unwrap_or(&HashMap::new()))?;
         let units = &metadata.units;

@@ -25,6 +25,9 @@ use crate::lab::transformer::{Lookup, Weights, tensors};
 pub const FORMAT: &str = "watchword temporal 1";
 /// Elements of an attention head, as everywhere in CLIP.
 const HEAD: usize = 64;
+/// Deviation of CLIP's first embeddings of tokens.
+const TOKEN: f32 = 0.02;
+const WORDS: [&str; 2] = ["words.before", "words.after"];
 /// Takes a frame that is not there out of a softmax, and leaves its gradient a number.
 const MASKED: f32 = -1e9;
 /// Blocks and frames beyond reason: they bound what a file can make us allocate.
@@ -43,6 +46,16 @@ pub struct About {
     pub tau: f32,
     /// The space of the encoder that the features came from.
     pub embedding: String,
+    /// Learned words before a label's name and as many after it, if there are any.
+    pub vectors: Option<Vectors>,
+}
+
+/// Learned words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Vectors {
+    pub count: usize,
+    /// Of the text tower's tokens.
+    pub width: usize,
 }
 
 /// The transformer with its weights.
@@ -67,6 +80,9 @@ impl About {
         let width = self.width;
         let drawn = (width as f32).sqrt().recip();
         let mut shapes = vec![("temporal.position".to_owned(), vec![self.frames(), width], 0.0)];
+        if let Some(Vectors { count, width }) = self.vectors {
+            shapes.extend(WORDS.map(|name| (name.to_owned(), vec![count, width], TOKEN)));
+        }
         for block in 0..self.blocks {
             let mut put = |part: &str, shape: &[usize], deviation| {
                 shapes.push((format!("temporal.block.{block}.{part}"), shape.to_vec(), deviation));
@@ -139,6 +155,11 @@ impl Temporal {
         };
         ensure!(text("format")? == FORMAT, "its format is {:?}, not {FORMAT:?}", text("format")?);
         let file = SafeTensors::deserialize(bytes)?;
+        let vectors = file.tensor(WORDS[0]).ok().map(|words| words.shape().to_vec());
+        let vectors = vectors.map(|shape| match shape[..] {
+            [count, width] if count > 0 && width > 0 => Ok(Vectors { count, width }),
+            _ => bail!("tensor {} is {shape:?}: it must be a vector a row", WORDS[0]),
+        });
         let position = file.tensor("temporal.position").context("tensor temporal.position")?;
         let about = About {
             reach: Reach {
@@ -150,6 +171,7 @@ impl Temporal {
             width: position.shape().last().copied().unwrap_or_default(),
             tau: positive("tau")?,
             embedding: text("embedding")?.clone(),
+            vectors: vectors.transpose()?,
         };
         ensure!(about.frames() <= MOST_FRAMES && about.width > 0, "it is for no or too many frames");
         let shapes = about.shapes();
@@ -188,6 +210,12 @@ impl Temporal {
         ];
         let map = entries.map(|(key, value)| (key.to_owned(), value)).into();
         Ok(safetensors::serialize(&tensors(&self.weights)?, Some(map))?)
+    }
+
+    /// The learned words before and after a label's name, `[count, width]`, if there are any.
+    pub fn words(&self) -> Option<[&Tensor; 2]> {
+        let [before, after] = WORDS.map(|name| self.weights.find(name));
+        Some([before?, after?])
     }
 
     /// A feature for each of the frames, `[B, D]`, out of their own contexts and their memories'; `drop` sees what each

@@ -5,7 +5,7 @@ const WIDTH: usize = 8;
 
 fn about() -> About {
     let reach = Reach { before: 2, after: 1, rate: 1.0 };
-    About { reach, blocks: 2, width: WIDTH, tau: 0.07, embedding: "space".into() }
+    About { reach, blocks: 2, width: WIDTH, tau: 0.07, embedding: "space".into(), vectors: None }
 }
 
 /// Nothing as it starts: every weight at random.
@@ -96,6 +96,18 @@ fn a_lone_frame_is_what_the_formulas_say() {
     }
     let expected: Vec<f32> = add(&x, &frame).iter().map(|x| x / 2.0).collect();
     assert!(far(&pool(&temporal, &[sample(&[])])[0], &expected) < 1e-4);
+}
+
+#[test]
+fn learned_words_are_kept_beside_it() {
+    let about = About { vectors: Some(Vectors { count: 3, width: 5 }), ..about() };
+    let temporal = Temporal::fresh(about, 1, &Device::Cpu).unwrap();
+    let read = Temporal::read(&temporal.bytes().unwrap(), &Device::Cpu).unwrap();
+    assert_eq!(read.about, temporal.about);
+    let rows = |temporal: &Temporal| temporal.words().unwrap().map(|words| words.to_vec2::<f32>().unwrap());
+    assert_eq!(rows(&read), rows(&temporal));
+    assert!(rows(&read)[0].len() == 3 && rows(&read)[0] != rows(&read)[1]);
+    assert!(random(1).words().is_none());
 }
 
 #[test]

@@ -31,8 +31,8 @@ use sha2::{Digest, Sha256};
 use super::dataset::{Dataset, People, Sampling, Texts};
 use super::features::write_whole;
 use super::transformer::tensors;
+use super::wording::Wording;
 use crate::camera::Stop;
-use crate::clip::Embeddings;
 use crate::heads::{Kind, Reach, Tensors};
 use checkpoint::Checkpoint;
 pub use checkpoint::{Phase, State};
@@ -54,6 +54,8 @@ const KEPT: usize = 500;
 pub struct Task<'a> {
     pub data: &'a Dataset,
     pub texts: &'a Texts,
+    /// Where the recipe learns words: what reads them with the names of all labels of the data set.
+    pub wording: Option<&'a Wording>,
     /// Those that people in the videos do and that may be learned from; what is done besides is not looked at.
     pub labels: &'a [String],
     /// A folder, for `heads.safetensors`, `record.json`, `curve.svg` and while it runs `checkpoint.safetensors`.
@@ -116,7 +118,7 @@ pub fn train(
 }
 
 /// A GPU if this was built for one and there is one.
-fn device() -> anyhow::Result<Device> {
+pub fn device() -> anyhow::Result<Device> {
     Ok(Device::cuda_if_available(0)?)
 }
 
@@ -185,13 +187,11 @@ impl<'a> Run<'a> {
         stop: &Stop,
         watch: Watch<'_>,
     ) -> anyhow::Result<bool> {
-        let Task { data, texts, .. } = self.task;
+        let data = self.task.data;
         let mut frames = Frames::new(data, self.recipe, labels, held);
         ensure!(frames.len() > 0, "nobody in the videos does any of the labels to be trained on");
         let judges = Frames::new(data, self.recipe, held, &[]).thinned(JUDGED);
         ensure!(held.is_empty() || judges.len() > 0, "nobody in the videos does any of the labels held out");
-        let text = tensor(&texts.means(labels.iter().copied())?, self.device)?;
-        let text_held = tensor(&texts.means(held.iter().copied())?, self.device)?;
         let every = if held.is_empty() { NOTED } else { self.recipe.validate_every };
         let (begun, spent) = (Instant::now(), self.checkpoint.state.seconds);
         let (mut sum, mut since) = (0.0, 0usize);
@@ -206,7 +206,7 @@ impl<'a> Run<'a> {
             if stopped {
                 return Ok(false);
             }
-            let loss = self.step(&mut frames, step, &text)?;
+            let loss = self.step(&mut frames, step, labels)?;
             ensure!(
                 loss.is_finite(),
                 "step {step}: the loss is {loss}; a smaller learning rate (now {}) may help",
@@ -218,7 +218,10 @@ impl<'a> Run<'a> {
             if (step + 1).is_multiple_of(every) || step + 1 == until {
                 let map = match held {
                     [] => None,
-                    _ => Some(validation::map(&self.model, &judges, &text_held, self.recipe.frames)?),
+                    _ => {
+                        let text = self.model.text(self.task, held, self.device)?;
+                        Some(validation::map(&self.model, &judges, &text, self.recipe.frames)?)
+                    }
                 };
                 if let Some(map) = map
                     && self.checkpoint.state.best.is_none_or(|(_, best)| map > best)
@@ -238,10 +241,11 @@ impl<'a> Run<'a> {
     }
 
     /// One step; gives its loss.
-    fn step(&mut self, frames: &mut Frames<'_>, step: usize, text: &Tensor) -> anyhow::Result<f64> {
+    fn step(&mut self, frames: &mut Frames<'_>, step: usize, labels: &[usize]) -> anyhow::Result<f64> {
         let samples = frames.of_step(step, self.recipe.frames)?;
         let mut dropout = Dropout::of_step(self.recipe.dropout, self.recipe.seed, step);
-        let logits = self.model.logits(&samples, text, &mut dropout)?;
+        let text = self.model.text(self.task, labels, self.device)?;
+        let logits = self.model.logits(&samples, &text, &mut dropout)?;
         let labels: Vec<Vec<usize>> = samples.into_iter().flat_map(|sample| sample.labels).collect();
         // Persons who do nothing of what is trained are there for the others.
         let counted = (0u32..).zip(&labels).filter(|(_, labels)| !labels.is_empty()).map(|(row, _)| row);
@@ -300,10 +304,6 @@ pub fn sampling(recipe: &Recipe) -> Sampling {
         reach: (!heads || recipe.units.contains(&Kind::Memory)).then_some(reach),
         fps,
     }
-}
-
-fn tensor(rows: &Embeddings, device: &Device) -> candle_core::Result<Tensor> {
-    Tensor::from_slice(rows.data(), (rows.len(), rows.width()), device)
 }
 
 /// The weights alone: the header's entries come in any order.

@@ -1,5 +1,6 @@
 //! What is trained: the interaction heads, or one of the methods that they are compared with.
 
+use anyhow::Context;
 use candle_core::{Device, Result, Tensor};
 
 use super::Task;
@@ -9,7 +10,7 @@ use super::network::Network;
 use super::recipe::{Approach, Recipe};
 use crate::heads::{Reach, Size, serialise};
 use crate::lab::dataset::Sample;
-use crate::lab::temporal::{About, Temporal};
+use crate::lab::temporal::{About, Temporal, Vectors};
 use crate::lab::transformer::{Weights, tensors, unit_length};
 
 /// A method with its weights.
@@ -28,10 +29,18 @@ impl Model {
                 let metadata = recipe.metadata(embedding);
                 Self::Heads(Network::fresh(&metadata, size, recipe.deviation, recipe.seed, device)?)
             }
-            Approach::ActionClip => {
+            Approach::ActionClip | Approach::EfficientPrompting => {
                 let Recipe { before, after, rate, blocks, tau, .. } = *recipe;
                 let reach = Reach { before, after, rate };
-                let about = About { reach, blocks, width, tau, embedding: embedding.clone() };
+                let vectors = match recipe.method {
+                    Approach::EfficientPrompting => {
+                        let wording = task.wording.context("learned prompts want a text tower: --pack")?;
+                        Some(Vectors { count: recipe.vectors, width: wording.width() })
+                    }
+                    _ => None,
+                };
+                let embedding = embedding.clone();
+                let about = About { reach, blocks, width, tau, embedding, vectors };
                 Self::Temporal(Temporal::fresh(about, recipe.seed, device)?)
             }
         })
@@ -50,6 +59,17 @@ impl Model {
             Self::Heads(network) => Ok(serialise(&tensors(&network.weights)?, &network.metadata)?),
             Self::Temporal(temporal) => temporal.bytes(),
         }
+    }
+
+    /// The embeddings of `labels`, `[L, D]`: those of the data set, unless the model learns what to make of a name.
+    pub fn text(&self, task: &Task<'_>, labels: &[usize], device: &Device) -> anyhow::Result<Tensor> {
+        if let (Self::Temporal(temporal), Some(wording)) = (self, task.wording)
+            && let Some([before, after]) = temporal.words()
+        {
+            return Ok(wording.embed(labels, before, after)?);
+        }
+        let rows = task.texts.means(labels.iter().copied())?;
+        Ok(Tensor::from_slice(rows.data(), (rows.len(), rows.width()), device)?)
     }
 
     /// The logits of each person of the frames for each of the labels `text`, `[P, L]`.

@@ -71,7 +71,7 @@ impl Moments {
 /// Learning rate and weight decay of a tensor.
 fn rate(recipe: &Recipe, step: usize, name: &str) -> (f64, f64) {
     let mut rate = recipe.learning_rate(step);
-    if !name.starts_with("prompt.") {
+    if !name.starts_with("prompt.") && !name.starts_with("words.") {
         rate *= recipe.unit_factor;
     }
     let bias = name.ends_with(".bias");

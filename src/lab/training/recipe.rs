@@ -16,6 +16,8 @@ pub struct Recipe {
     pub layers: usize,
     /// Of the transformer over frames, which [`Approach::Iclip`] does not have.
     pub blocks: usize,
+    /// Learned words before a label's name, and as many after it, of [`Approach::EfficientPrompting`].
+    pub vectors: usize,
     /// Memory slots before the frame.
     pub before: usize,
     /// Memory slots after it.
@@ -45,7 +47,7 @@ pub struct Recipe {
     pub frame_alone: bool,
     pub optimiser: Optimiser,
     pub learning_rate: f64,
-    /// Factor on the learning rate of all but prompting.
+    /// Factor on the learning rate of all but prompting and words.
     pub unit_factor: f64,
     /// Factor on the learning rate of biases.
     pub bias_factor: f64,
@@ -75,6 +77,8 @@ pub enum Approach {
     Iclip,
     /// A transformer over the whole frames around one, to compare with: `lab eval` judges it
     ActionClip,
+    /// The same, and learned words around the labels' names
+    EfficientPrompting,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -103,6 +107,7 @@ impl Default for Recipe {
             units: vec![Person, Object, Context, Memory, Person, Object, Context, Memory],
             layers: 2,
             blocks: 6,
+            vectors: 8,
             before: 30,
             after: 30,
             rate: 1.0,
@@ -176,6 +181,9 @@ impl Recipe {
                 "no units and no prompting: there is nothing to train"
             ),
             Approach::ActionClip => ensure!(self.blocks > 0, "blocks is 0: there is nothing to train"),
+            Approach::EfficientPrompting => {
+                ensure!(self.vectors > 0, "vectors is 0: there are no words to learn")
+            }
         }
         Metadata::parse(&self.metadata("").to_map())?;
         Ok(())

@@ -1,13 +1,20 @@
 use std::sync::OnceLock;
 
 use super::*;
+use crate::clip::Embeddings;
 use crate::heads::{
     Interaction, Metadata, Pads, Recalled, Size, Start, Surroundings, fresh as new_heads, serialise,
     similarity,
 };
-use crate::lab::dataset::Sample;
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+
+use crate::lab::dataset::{FORMAT, Sample};
+use crate::lab::features::{Boxes, Seen};
 use crate::lab::synthetic;
 use crate::lab::temporal::Temporal;
+use crate::pack::architecture::{self, CLIP_VIT_B32, Clip, Precision, Tower};
+use crate::pack::{Pack, RandomPack, make_random};
 use batch::Batch;
 use network::Network;
 
@@ -43,7 +50,7 @@ fn recipe() -> Recipe {
 
 fn run(out: &Path, recipe: &Recipe, resume: bool, stop_at: Option<usize>) -> Outcome {
     let (_, data, texts) = world();
-    let task = Task { data, texts, labels: &data.labels, out };
+    let task = Task { data, texts, wording: None, labels: &data.labels, out };
     let stop = Stop::new();
     let own = stop.clone();
     train(&task, recipe, resume, &stop, &mut |state, _| {
@@ -81,7 +88,7 @@ fn on_device(heads: &mut Interaction, sample: &Sample, text: &Embeddings) -> Vec
 /// The same in the framework, all samples in one batch.
 fn in_framework(network: &Network, samples: &[Sample], text: &Embeddings) -> Vec<f32> {
     let batch = Batch::new(samples, text.width(), &network.metadata, &Device::Cpu).unwrap();
-    let text = tensor(text, &Device::Cpu).unwrap();
+    let text = Tensor::from_slice(text.data(), (text.len(), text.width()), &Device::Cpu).unwrap();
     let logits = network.logits(&batch, &text, &mut Dropout::none()).unwrap();
     crate::lab::transformer::softmax(&logits).unwrap().flatten_all().unwrap().to_vec1().unwrap()
 }
@@ -185,7 +192,7 @@ fn a_run_that_was_stopped_ends_as_one_that_was_not() {
     let _ = run(parts.path(), &recipe, false, Some(3));
     let other = Recipe { seed: 1, ..recipe };
     let (_, data, texts) = world();
-    let task = Task { data, texts, labels: &data.labels, out: parts.path() };
+    let task = Task { data, texts, wording: None, labels: &data.labels, out: parts.path() };
     let error = train(&task, &other, true, &Stop::new(), &mut |_, _| {}).unwrap_err().to_string();
     assert!(error.contains("another recipe"), "{error}");
     let (_, found) = finished(run(parts.path(), &other, false, None));
@@ -211,7 +218,7 @@ fn a_transformer_over_frames_is_kept_whole() {
     let read = Temporal::read(&bytes, &Device::Cpu).unwrap();
     assert_eq!(read.bytes().unwrap().len(), bytes.len());
     let (_, data, texts) = world();
-    let task = Task { data, texts, labels: &data.labels, out: whole.path() };
+    let task = Task { data, texts, wording: None, labels: &data.labels, out: whole.path() };
     let untrained = tensors(Model::fresh(&task, &recipe, &Device::Cpu).unwrap().weights()).unwrap();
     assert_eq!(untrained.len(), read.weights.len());
     for (name, tensor) in tensors(&read.weights).unwrap() {
@@ -219,6 +226,105 @@ fn a_transformer_over_frames_is_kept_whole() {
     }
     let error = Interaction::read(&bytes).err().unwrap().to_string();
     assert!(error.contains("watchword temporal 1") && error.contains("iclip"), "{error}");
+}
+
+/// Frames that look like what a text tower makes of the labels' names with words around them that nobody says: while the
+/// transformer over frames stays as it is, learning words alone makes the labels tell apart.
+#[test]
+fn words_are_learned_where_nothing_else_helps() {
+    let folder = tempfile::tempdir().unwrap();
+    let tower = Tower { width: 32, layers: 2, heads: 4 };
+    let clip = Clip {
+        picture: 32,
+        patch: 16,
+        image: tower,
+        text: tower,
+        context: 32,
+        embedding: 24,
+        ..CLIP_VIT_B32
+    };
+    let made = architecture::Recipe { clip, precision: Precision::F32, seed: 3 };
+    let path = folder.path().join("pack");
+    make_random(&RandomPack { name: "small".into(), recipe: made }, &path).unwrap();
+    let labels = ["wave", "climb the stairs", "shoot a ball", "skateboarding", "sit"].map(str::to_owned);
+    let wording = Wording::open(&Pack::open(&path).unwrap(), &labels, &Device::Cpu).unwrap();
+
+    let mut random = SmallRng::seed_from_u64(1);
+    let mut draw = |count: usize, reach: f32| -> Vec<f32> {
+        (0..count).map(|_| random.random_range(-reach..reach)).collect()
+    };
+    let mut vectors = || Tensor::from_vec(draw(4 * 32, 1.0), (4, 32), &Device::Cpu).unwrap();
+    let said = wording.embed(&[0, 1, 2, 3, 4], &vectors(), &vectors()).unwrap();
+    let looks = said.broadcast_sub(&said.mean_keepdim(0).unwrap()).unwrap().to_vec2::<f32>().unwrap();
+    let texts = Texts {
+        labels: labels.to_vec(),
+        embedding: "space".into(),
+        logit_scale: 100.0,
+        sentences: labels.iter().map(|label| vec![label.clone()]).collect(),
+        rows: {
+            let mut rows = Embeddings::new(24);
+            (0..labels.len()).for_each(|_| assert!(rows.push(&[1.0; 24])));
+            rows
+        },
+        key: "k".into(),
+    };
+    let features = folder.path().join("features");
+    std::fs::create_dir(&features).unwrap();
+    texts.write(&features.join(crate::lab::dataset::TEXTS)).unwrap();
+    for (label, look) in looks.iter().enumerate() {
+        let mut clip = crate::lab::features::Clip::new(24, labels.len());
+        for frame in 1..=8 {
+            let noise = draw(24, 0.3 * crate::clip::norm(look) / 24f32.sqrt());
+            let mut feature = Embeddings::new(24);
+            assert!(feature.push(&look.iter().zip(noise).map(|(x, noise)| x + noise).collect::<Vec<_>>()));
+            let rect = crate::frame::Rect::new(0.0, 0.0, 9.0, 9.0);
+            let seen = Seen {
+                persons: Vec::new(),
+                objects: Vec::new(),
+                truth_features: feature.clone(),
+                person_features: Embeddings::new(24),
+                object_features: Embeddings::new(24),
+                context: feature,
+            };
+            clip.push(frame, &Boxes { truth: vec![(rect, vec![label])], persons: None }, &seen);
+        }
+        let about = [("format", FORMAT), ("video", &labels[label]), ("embedding", "space"), ("key", "k")];
+        let mut about: std::collections::HashMap<_, _> =
+            about.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        about.insert("labels".into(), serde_json::to_string(&labels).unwrap());
+        clip.write(&features.join(format!("{label}.safetensors")), about).unwrap();
+    }
+    let data = Dataset::open(&features, None).unwrap();
+    let recipe = Recipe {
+        method: Approach::EfficientPrompting,
+        blocks: 1,
+        vectors: 4,
+        unit_factor: 0.0,
+        before: 1,
+        after: 0,
+        frames: 8,
+        iterations: 200,
+        learning_rate: 1e-2,
+        dropout: 0.0,
+        ..recipe()
+    };
+    let out = folder.path().join("out");
+    let task = Task { data: &data, texts: &texts, wording: Some(&wording), labels: &labels, out: &out };
+    let trained = |recipe: &Recipe| {
+        let (path, record) = finished(train(&task, recipe, false, &Stop::new(), &mut |_, _| {}).unwrap());
+        (path, record.history.last().unwrap().loss)
+    };
+    let (_, before) = trained(&Recipe { learning_rate: 1e-12, iterations: 10, ..recipe.clone() });
+    let (path, after) = trained(&recipe);
+    assert!(before > 0.3 && after < 0.1 * before, "{before} {after}");
+    let learned = Temporal::read(&std::fs::read(path).unwrap(), &Device::Cpu).unwrap();
+    let untrained = tensors(Model::fresh(&task, &recipe, &Device::Cpu).unwrap().weights()).unwrap();
+    for (name, tensor) in tensors(&learned.weights).unwrap() {
+        assert_eq!(tensor.bytes != untrained[&name].bytes, name.starts_with("words."), "{name}");
+    }
+    let mute = Task { wording: None, ..task };
+    let error = train(&mute, &recipe, false, &Stop::new(), &mut |_, _| {}).unwrap_err();
+    assert!(error.to_string().contains("--pack"), "{error}");
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod tests;
 use rten_onnx::onnx::{ModelProto, NodeProto};
 
 use graph::{Graph, operator};
+pub use position::floats;
 
 /// The name of the output.
 pub const REGIONS: &str = "region_embeds";

@@ -54,7 +54,8 @@ fn patch(graph: &Graph) -> Option<[usize; 2]> {
     Some([usize::try_from(across).ok()?, usize::try_from(down).ok()?]).filter(|patch| !patch.contains(&0))
 }
 
-fn floats(tensor: &TensorProto) -> Option<Vec<f32>> {
+/// The numbers of an f32 tensor, if they are in the file.
+pub fn floats(tensor: &TensorProto) -> Option<Vec<f32>> {
     let values: Vec<f32> = match &tensor.raw_data {
         Some(raw) => raw.borrow().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
         None => tensor.float_data.clone(),
