@@ -6,15 +6,18 @@
 #[path = "common/puppets.rs"]
 mod puppets;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use puppets::{config, frame, heads, networks, vocabulary};
 use watchword::camera::{CameraError, Framed, Source, SourceInfo};
-use watchword::clock::FrameTime;
+use watchword::clock::{Clock, FrameTime, SystemClock};
 use watchword::config::{self, Config, Regions, Scoring, Span};
 use watchword::frame::{Frame, PixelFormat};
 use watchword::heads::Method;
-use watchword::pipeline::{Arrival, Delivery, Mailbox, View};
+use watchword::mqtt::{Mqtt, Origin};
+use watchword::pipeline::{Arrival, Control, Delivery, Mailbox, Observer, Report, Seen, Status, View};
+use watchword::web::{Observing, Orders, Page, Parts, Timeline};
 
 #[test]
 fn a_frame_allocates_nothing_once_buffers_have_grown() {
@@ -75,6 +78,50 @@ fn framing_a_picture_allocates_nothing_once_buffers_have_grown() {
         let counted = allocation_counter::measure(|| (0..100).for_each(|_| step()));
         assert_eq!(counted.count_total, 0, "allocations in 100 frames of {format:?}: {counted:?}");
     }
+}
+
+struct Nobody;
+
+impl Observer for Nobody {
+    fn analysed(&mut self, _: &Seen<'_>) {}
+    fn closed(&mut self, _: &View) {}
+    fn status(&mut self, _: &str, _: Status) {}
+    fn report(&mut self, _: &Report) {}
+}
+
+#[test]
+fn what_the_page_hears_allocates_nothing_while_nobody_looks() {
+    let gate = config::Camera { name: "gate".into(), ..config::Camera::default() };
+    let config = Config { cameras: vec![gate.clone()], ..config() };
+    let (mut networks, vocabulary) = (networks(&config, Method::Fusion), Arc::new(vocabulary(&config)));
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let origin = Origin { node: "box".into(), pack: "puppet@1".into(), vocabulary: "1".into() };
+    let (publisher, _mqtt) = Mqtt::start(&config::Mqtt::default(), origin, Arc::clone(&clock)).unwrap();
+    let page = Page::new(Parts {
+        config: config.clone(),
+        vocabulary: Arc::clone(&vocabulary),
+        engine: "puppet".into(),
+        control: Control::new().0,
+        publisher,
+        timeline: Timeline::start(None, Arc::clone(&clock)).unwrap(),
+        orders: Orders::new(|_| false),
+        clock,
+    });
+    let mut observing = Observing::new(Nobody, page);
+    let (mut view, mut frame) = (View::new(&gate, &config, &networks), frame(PixelFormat::Nv12));
+    let mut allocated = 0;
+    for n in 0..100 {
+        frame.time.monotonic = Duration::from_millis(100 * n);
+        view.analyse(&frame, frame.time.monotonic, &mut networks, &vocabulary).unwrap();
+        let (networks, vocabulary) = (&networks, &*vocabulary);
+        let seen = Seen { camera: "gate", frame: &frame, view: &view, networks, vocabulary };
+        let counted = allocation_counter::measure(|| observing.analysed(&seen));
+        allocated += counted.count_total;
+    }
+    assert!(
+        view.judged()[0].scored().count() == 5 && allocated == 0,
+        "{allocated} allocations in 100 frames"
+    );
 }
 
 /// rayon, which spreads the heads' matrix products over the cores, takes a block of memory for every few dozen jobs.

@@ -151,8 +151,7 @@ impl Channel {
     fn watch(self: &Arc<Self>) -> watch::Receiver<Message> {
         let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
         // While the place is held, so that an encoder that is about to end sees it.
-        let mut messages = self.messages.subscribe();
-        messages.mark_unchanged();
+        let messages = self.messages.subscribe();
         if !place.encoding {
             // What the last one left is old.
             (place.full, place.due) = (false, Duration::ZERO);
