@@ -562,6 +562,42 @@ fn an_open_embedded_broker_is_warned_of() {
 }
 
 #[test]
+fn a_page_is_shown_to_others_only_behind_a_log_in() {
+    let web = |settings: &str| format!("{MINIMAL}[web]\n{settings}");
+    let hash = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(hash.path(), "$argon2id$v=19$..").unwrap();
+    let here = |name: &str| format!("{name} = {:?}\n", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
+    for (settings, expected) in [
+        (
+            "address = \"dock-3.lan:8480\"".into(),
+            "9: web.address: \"dock-3.lan:8480\" is no IP address and port",
+        ),
+        ("address = \"0.0.0.0:8480\"".into(), "9: web.address: nobody could log in"),
+        ("login = \"always\"".into(), "9: web.login: nobody could log in"),
+        ("login = \"never\"".into(), "9: web.login: unknown variant"),
+        ("password_file = \"/nowhere/pw\"".into(), "9: web.password_file: cannot read /nowhere/pw"),
+        (here("password_file"), "9: web.password_file: it holds no hash of a password"),
+        (here("certificate"), "9: web.certificate: a certificate needs its key"),
+        (here("key"), "9: web.key: a key needs its certificate"),
+        (
+            "hosts = [\"a.lan\", \"http://b.lan\"]".into(),
+            "9: web.hosts[1]: \"http://b.lan\" is no name of a host",
+        ),
+    ] {
+        refuses(&web(&settings), &[expected]);
+    }
+    let warned = |settings: &str| {
+        let text = web(&format!("password_file = {:?}\n{settings}", hash.path()));
+        let loaded = load(&text, &[]).unwrap();
+        loaded.warnings.iter().any(|warning| warning.path.to_string() == "web.address")
+    };
+    assert!(warned("address = \"[::]:8480\""), "in the clear");
+    assert!(!warned(&format!("address = \"[::]:8480\"\n{}{}", here("certificate"), here("key"))));
+    assert!(!warned("address = \"[::1]:8480\""));
+    load(&web("address = \"0.0.0.0:8480\"\nenabled = false"), &[]).unwrap();
+}
+
+#[test]
 fn the_environment_overrides_the_file() {
     let env = [
         ("WATCHWORD__MQTT__HOST", "broker.local"),

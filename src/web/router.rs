@@ -7,6 +7,7 @@ use axum::routing::get;
 use axum::{Json, Router, middleware};
 use tower_http::compression::CompressionLayer;
 use utoipa::OpenApi;
+use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::problem::Problem;
@@ -46,9 +47,27 @@ fn described() -> OpenApiRouter<Page> {
         .nest(API, api())
 }
 
+/// Says of every operation that what goes wrong is answered as a [`Problem`], also where that is not its own doing.
+fn refuse(document: &mut utoipa::openapi::OpenApi) {
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+    let problem = ResponseBuilder::new()
+        .description("what went wrong, before or in it")
+        .content("application/json", content)
+        .build();
+    for path in document.paths.paths.values_mut() {
+        for operation in
+            [&mut path.get, &mut path.put, &mut path.post, &mut path.delete].into_iter().flatten()
+        {
+            let responses = &mut operation.responses.responses;
+            responses.entry("default".into()).or_insert_with(|| problem.clone().into());
+        }
+    }
+}
+
 /// All of it.
 pub(super) fn router(page: Page) -> Router {
-    let (router, document) = described().split_for_parts();
+    let (router, mut document) = described().split_for_parts();
+    refuse(&mut document);
     router
         .route(&format!("{API}/openapi.json"), get(|| async { Json(document) }))
         .fallback(unknown)

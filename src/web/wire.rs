@@ -19,6 +19,8 @@ pub(super) struct Wire {
     stream: TcpStream,
     _counted: OwnedSemaphorePermit,
     cut: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// Whoever takes nothing for so long is gone.
+    patience: Duration,
     /// Runs while the other side does not take what is sent.
     stalled: Option<Pin<Box<Sleep>>>,
 }
@@ -27,7 +29,7 @@ impl Wire {
     /// Open until `cut` is true, or nobody is left to say so.
     pub fn new(stream: TcpStream, counted: OwnedSemaphorePermit, mut cut: watch::Receiver<bool>) -> Self {
         let cut = Box::pin(async move { _ = cut.wait_for(|cut| *cut).await });
-        Self { stream, _counted: counted, cut, stalled: None }
+        Self { stream, _counted: counted, cut, patience: STALLED, stalled: None }
     }
 
     fn check_cut(&mut self, context: &mut Context<'_>) -> io::Result<()> {
@@ -43,7 +45,8 @@ impl Wire {
             self.stalled = None;
             return sent;
         }
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(STALLED)));
+        let patience = self.patience;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(patience)));
         ready!(stalled.as_mut().poll(context));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
@@ -91,5 +94,55 @@ impl AsyncWrite for Wire {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::sync::Arc;
+
+    use tokio::net::TcpListener;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    /// A wire, its other end, the places that there are for wires, and what cuts it.
+    async fn wire() -> (Wire, TcpStream, Arc<Semaphore>, watch::Sender<bool>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let places = Arc::new(Semaphore::new(1));
+        let place = Arc::clone(&places).acquire_owned().await.unwrap();
+        let (cutting, cut) = watch::channel(false);
+        (Wire::new(stream, place, cut), client, places, cutting)
+    }
+
+    #[tokio::test]
+    async fn who_takes_nothing_is_broken_off() {
+        let (mut wire, _client, places, _cutting) = wire().await;
+        wire.patience = Duration::from_millis(50);
+        let bytes = [0; 65_536];
+        let error = loop {
+            if let Err(error) = poll_fn(|context| Pin::new(&mut wire).poll_write(context, &bytes)).await {
+                break error;
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(places.available_permits(), 0, "it is still there");
+        drop(wire);
+        assert_eq!(places.available_permits(), 1);
+    }
+
+    #[tokio::test]
+    async fn who_only_listens_ends_when_it_is_cut() {
+        let (mut wire, _client, _places, cutting) = wire().await;
+        let reading = tokio::spawn(async move {
+            let mut bytes = [0; 16];
+            let mut buffer = ReadBuf::new(&mut bytes);
+            poll_fn(|context| Pin::new(&mut wire).poll_read(context, &mut buffer)).await
+        });
+        cutting.send_replace(true);
+        assert_eq!(reading.await.unwrap().unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
     }
 }
