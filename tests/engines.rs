@@ -30,10 +30,11 @@ struct Runtime {
 }
 
 /// The first is what the others are compared with.
-const RUNTIMES: [Runtime; 4] = [
+const RUNTIMES: [Runtime; 5] = [
     Runtime { kind: EngineKind::Cpu, difference: 1e-3, cosine: 0.998, exceptions: &[] },
     Runtime { kind: EngineKind::Tract, difference: 1e-3, cosine: 0.998, exceptions: &[] },
-    // fp16 where TensorRT likes it. Or, to try all but the driver: WATCHWORD_CUDA_PROVIDER=cpu ORT_DYLIB_PATH=..
+    Runtime { kind: EngineKind::OnnxRuntime, difference: 1e-3, cosine: 0.998, exceptions: &[] },
+    // fp16 where TensorRT likes it.
     Runtime { kind: EngineKind::Cuda, difference: 1e-2, cosine: 0.998, exceptions: &[] },
     // Everything is fp16 there.
     Runtime { kind: EngineKind::Rknn, difference: 2e-2, cosine: 0.99, exceptions: &[] },

@@ -32,6 +32,8 @@ pub enum EngineKind {
     Cpu,
     /// `tract`, the second opinion.
     Tract,
+    /// ONNX Runtime on the processor.
+    OnnxRuntime,
     /// An NVIDIA GPU, by ONNX Runtime.
     Cuda,
     /// The NPU of a Rockchip chip.

@@ -7,9 +7,9 @@
 mod absent;
 mod conv_integer;
 mod cpu;
-mod cuda;
 mod guard;
 mod kernels;
+mod onnxruntime;
 mod outline;
 mod rknn;
 #[cfg(feature = "tract")]
@@ -35,10 +35,11 @@ pub fn engine(kind: EngineKind) -> Box<dyn Engine> {
         EngineKind::Tract => Box::new(tract::Tract::default()),
         #[cfg(not(feature = "tract"))]
         EngineKind::Tract => Box::new(absent::Absent("tract")),
-        EngineKind::Cuda => Box::new(cuda::Cuda::default()),
+        EngineKind::OnnxRuntime => Box::new(onnxruntime::OnnxRuntime::default()),
+        EngineKind::Cuda => Box::new(onnxruntime::Cuda::default()),
         EngineKind::Rknn => Box::new(rknn::Rknn::default()),
         EngineKind::Auto => {
-            let (npu, gpu) = (rknn::Rknn::default(), cuda::Cuda::default());
+            let (npu, gpu) = (rknn::Rknn::default(), onnxruntime::Cuda::default());
             if npu.missing().is_none() {
                 Box::new(npu)
             } else if gpu.missing().is_none() {

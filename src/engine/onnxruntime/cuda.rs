@@ -1,41 +1,19 @@
-//! The `cuda` engine: an NVIDIA GPU (a Jetson's, or a card), through ONNX Runtime with TensorRT or CUDA.
-//!
-//! ONNX Runtime is a shared library that is loaded when the engine is made and not linked: one program runs with and
-//! without it, and the crate (`ort`, without its downloads) is built by cargo alone, for any target. Where there is no
+//! The `cuda` engine: an NVIDIA GPU (a Jetson's, or a card), through ONNX Runtime with TensorRT or CUDA. Where there is no
 //! library, no GPU, or a network that the GPU does not take, the processor does it (`cpu`), and the log says why.
 //!
 //! Why not tract's CUDA runtime, which needs no library but NVIDIA's driver: it is built for one version of CUDA, adds
 //! 17 MB to the program on every board, and compiles its kernels on the box; TensorRT chooses and fuses kernels for the very
 //! chip and has fp16 for all of a tower, and NVIDIA keeps both it and ONNX Runtime for its own boards.
-//!
-//! `ORT_DYLIB_PATH` names the library, if it is in no place where the linker looks. `WATCHWORD_CUDA_PROVIDER=cpu` has ONNX
-//! Runtime itself compute on the processor: everything but the driver, for tests.
 
-mod cache;
-mod session;
-
-use std::path::PathBuf;
-use std::sync::OnceLock;
-
-use ort::environment::Environment;
 use ort::ep::{self, ExecutionProvider};
 use tracing::{info, warn};
 
-use super::cpu::Cpu;
-use super::guard::guarded;
-use super::outline::Outline;
-use super::{Engine, EngineError, Model, Options, Session};
-use session::CudaSession;
-
-/// What computes, within ONNX Runtime.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Provider {
-    /// TensorRT, and CUDA for what that does not know.
-    TensorRt,
-    Cuda,
-    /// For tests.
-    Processor,
-}
+use super::super::cpu::Cpu;
+use super::super::guard::guarded;
+use super::super::outline::Outline;
+use super::super::{Engine, EngineError, Model, Options, Session};
+use super::session::OnnxSession;
+use super::{Provider, environment};
 
 /// An NVIDIA GPU, or why there is none.
 pub struct Cuda {
@@ -49,7 +27,7 @@ impl Default for Cuda {
     fn default() -> Self {
         let found = guarded(|| {
             environment()?;
-            providers(std::env::var("WATCHWORD_CUDA_PROVIDER").as_deref() == Ok("cpu"))
+            providers()
         });
         let (providers, missing) = match found {
             Ok(providers) => (providers, None),
@@ -59,36 +37,8 @@ impl Default for Cuda {
     }
 }
 
-/// ONNX Runtime, loaded once: it allows one environment in a process.
-fn environment() -> Result<&'static Environment, String> {
-    static ENVIRONMENT: OnceLock<Result<Environment, String>> = OnceLock::new();
-    let made = ENVIRONMENT.get_or_init(|| {
-        let named = std::env::var_os("ORT_DYLIB_PATH").map(PathBuf::from);
-        let names = match named {
-            Some(path) => vec![path],
-            None => ["libonnxruntime.so", "libonnxruntime.so.1"].map(PathBuf::from).to_vec(),
-        };
-        let mut reasons = Vec::new();
-        for name in names {
-            match ort::init_from(&name) {
-                Ok(builder) => return builder.with_name("watchword").build().map_err(|error| error.to_string()),
-                Err(error) => reasons.push(error.to_string()),
-            }
-        }
-        Err(format!(
-            "ONNX Runtime cannot be loaded: {}; install it with its GPU providers (board/jetson.md says how), and set \
-             ORT_DYLIB_PATH if it is in a place of its own",
-            reasons.join("; ")
-        ))
-    });
-    made.as_ref().map_err(Clone::clone)
-}
-
 /// What this ONNX Runtime was built with.
-fn providers(processor: bool) -> Result<Vec<Provider>, String> {
-    if processor {
-        return Ok(vec![Provider::Processor]);
-    }
+fn providers() -> Result<Vec<Provider>, String> {
     let has = |available: ort::Result<bool>| available.unwrap_or(false);
     let mut found = Vec::new();
     if has(ep::TensorRT::is_available()) {
@@ -109,13 +59,13 @@ fn providers(processor: bool) -> Result<Vec<Provider>, String> {
 
 impl Cuda {
     /// On the best provider that takes the model. Each may still lack a library or a device of its own.
-    fn open(&self, model: &Model, options: Options) -> Result<CudaSession, String> {
+    fn open(&self, model: &Model, options: Options) -> Result<OnnxSession, String> {
         // As for the other engines: what it says of a damaged file.
         Outline::of(&model.bytes)?;
         let environment = environment()?;
         let mut reasons = Vec::new();
         for provider in &self.providers {
-            match CudaSession::new(environment, model, options, *provider) {
+            match OnnxSession::new(environment, model, options, *provider) {
                 Ok(session) => {
                     info!(model = model.name, ?provider, "on the GPU");
                     return Ok(session);
@@ -148,10 +98,6 @@ impl Engine for Cuda {
             Some(reason) => reason.clone(),
             None => match guarded(|| self.open(model, options)) {
                 Ok(session) => return Ok(Box::new(session)),
-                // Nobody to fall back on: a test wants to know.
-                Err(reason) if self.providers == [Provider::Processor] => {
-                    return Err(EngineError::Load { model: model.name.clone(), reason });
-                }
                 Err(reason) => reason,
             },
         };

@@ -19,14 +19,14 @@ use super::{Provider, cache};
 const MOST: usize = 16;
 const USUAL: usize = 8;
 
-pub struct CudaSession {
+pub struct OnnxSession {
     name: String,
     session: OrtSession,
     inputs: Vec<Port>,
     outputs: Vec<Port>,
 }
 
-impl CudaSession {
+impl OnnxSession {
     pub fn new(
         environment: &Environment,
         model: &Model,
@@ -80,7 +80,7 @@ impl CudaSession {
     }
 }
 
-impl Session for CudaSession {
+impl Session for OnnxSession {
     fn inputs(&self) -> &[Port] {
         &self.inputs
     }

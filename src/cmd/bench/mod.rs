@@ -1,5 +1,7 @@
 //! `watchword bench`: where a frame's time goes on this machine, with this pack.
 
+mod engines;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,15 +9,15 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use serde::Serialize;
 
-use super::assemble::Loaded;
 use crate::camera::{Stop, avi_bytes};
 use crate::clock::{Clock, SystemClock};
+use crate::cmd::assemble::Loaded;
 use crate::config::{BrokerKind, Config, EngineKind, Regions};
 use crate::detect::Detection;
-use crate::engine::{Input, Tensor};
+use crate::engine::{Input, Options, Tensor};
 use crate::frame::{Frame, Rect};
 use crate::mqtt::{Broker, Mqtt};
-use crate::pack::Role;
+use crate::pack::{Pack, Role};
 use crate::pipeline::{Observer, Publishing, Seen, Stage, StageTimes, View, resident_memory};
 
 /// Measure each stage of the pipeline on this machine.
@@ -24,7 +26,7 @@ pub struct Args {
     /// `nano`, a pack folder or a .tar.zst of one
     #[arg(long, default_value = "nano")]
     pack: PathBuf,
-    /// cpu, tract, cuda, rknn or auto
+    /// cpu, tract, onnxruntime, cuda, rknn or auto
     #[arg(long, default_value = "cpu", value_parser = engine_kind)]
     engine: EngineKind,
     /// Threads of the engine; 0 takes every core
@@ -45,6 +47,10 @@ pub struct Args {
     /// With --scheduled: what a frame may spend on it, milliseconds
     #[arg(long, value_name = "MS", requires = "scheduled")]
     budget: Option<f64>,
+    /// Instead: the image tower alone, on these engines in turn; without a value on all of the processor's
+    #[arg(long, value_name = "ENGINE,..", num_args = 0.., value_delimiter = ',', value_parser = engine_kind)]
+    #[arg(conflicts_with_all = ["engine", "scheduled", "regions", "persons"])]
+    engines: Option<Vec<EngineKind>>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -53,14 +59,8 @@ pub struct Args {
 const WARM_UP: u32 = 5;
 
 fn engine_kind(word: &str) -> Result<EngineKind, String> {
-    match word {
-        "cpu" => Ok(EngineKind::Cpu),
-        "tract" => Ok(EngineKind::Tract),
-        "cuda" => Ok(EngineKind::Cuda),
-        "rknn" => Ok(EngineKind::Rknn),
-        "auto" => Ok(EngineKind::Auto),
-        _ => Err("there are cpu, tract, cuda, rknn and auto".into()),
-    }
+    serde_json::from_value(word.into())
+        .map_err(|_| "there are cpu, tract, onnxruntime, cuda, rknn and auto".into())
 }
 
 fn regions(word: &str) -> Result<Regions, String> {
@@ -69,7 +69,16 @@ fn regions(word: &str) -> Result<Regions, String> {
 
 /// Runs the clip through the pipeline's own stages and prints where the time went.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let mut config = Config::parse(super::demo::CONFIG).context("the demo's own configuration")?;
+    if let Some(kinds) = args.engines {
+        return engines::run(
+            &Pack::open(&args.pack)?,
+            &kinds,
+            Options::of(args.threads),
+            args.frames,
+            args.json,
+        );
+    }
+    let mut config = Config::parse(crate::cmd::demo::CONFIG).context("the demo's own configuration")?;
     config.pack.path = args.pack.clone();
     config.pack.engine = args.engine;
     config.pack.threads = args.threads;
@@ -92,7 +101,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let camera = config.cameras.first().cloned().context("the demo's configuration has no camera")?;
     let mut view = View::new(&camera, &config, &networks);
     view.allow(args.budget.map(|ms| Duration::try_from_secs_f64(ms / 1e3)).transpose().context("--budget")?);
-    let clip = || avi_bytes("the demo's clip", super::demo::CLIP, false, Arc::clone(&clock), Stop::new());
+    let clip =
+        || avi_bytes("the demo's clip", crate::cmd::demo::CLIP, false, Arc::clone(&clock), Stop::new());
     let mut source = clip()?;
     let mut frame = Frame::default();
     let (mut decode, mut hand_over, mut stages) = (Duration::ZERO, Duration::ZERO, StageTimes::default());
