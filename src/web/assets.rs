@@ -47,6 +47,7 @@ const FILES: &[File] = files![
     "/picture.js" "text/javascript; charset=utf-8" "picture.js"
     "/plot.js" "text/javascript; charset=utf-8" "plot.js"
     "/polygon.js" "text/javascript; charset=utf-8" "polygon.js"
+    "/recent.js" "text/javascript; charset=utf-8" "recent.js"
     "/router.js" "text/javascript; charset=utf-8" "router.js"
     "/save.js" "text/javascript; charset=utf-8" "save.js"
     "/timeline.js" "text/javascript; charset=utf-8" "timeline.js"

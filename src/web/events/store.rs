@@ -91,7 +91,7 @@ pub(super) struct Occurrence {
 pub(super) struct Details {
     #[serde(flatten)]
     pub occurrence: Occurrence,
-    /// `[x1, y1, x2, y2]` when it was told last.
+    /// `[x1, y1, x2, y2]` when it began, which is where its picture shows it.
     #[serde(rename = "box")]
     pub rect: [f32; 4],
     /// Times and smoothed probabilities.
@@ -292,12 +292,11 @@ fn insert(
 }
 
 fn update(writing: &Transaction<'_>, event: &ActionEvent) -> Result<Option<i64>, DatabaseError> {
-    let sql = "UPDATE occurrence SET zones = ?2, rect = ?3, latest = ?4, score = ?5, peak = ?6, end = ?7
+    let sql = "UPDATE occurrence SET zones = ?2, latest = ?3, score = ?4, peak = ?5, end = ?6
         WHERE id = ?1 RETURNING row";
     let values = params![
         event.id.to_string(),
         json(&event.zones),
-        json(&event.rect),
         event.time.as_millisecond(),
         event.score,
         event.peak_score,
@@ -345,6 +344,7 @@ mod tests {
             (event(1, Change::Begin, 10), event(1, Change::Update, 11), event(1, Change::End, 13));
         (update.score, update.peak_score) = (0.9, 0.9);
         (end.score, end.peak_score, end.end) = (0.4, 0.9, Some(at(12)));
+        end.rect = [0.7, 0.7, 0.8, 0.9]; // it has gone there
         let changed = write(&mut store, &[begin.clone(), update, event(9, Change::End, 11)]);
         assert_eq!((changed.len(), changed[0].end), (1, None), "what began before our time is passed over");
         let changed = write(&mut store, &[end]);

@@ -1,7 +1,7 @@
 // One action on the screen: its name, its phrases, its threshold over the scores of the last hour, how long it has to
 // last. Writes what is typed into the action that it was given.
 
-import { h, wordsOf } from "./dom.js";
+import { h } from "./dom.js";
 import { count, score } from "./format.js";
 import { histogram } from "./plot.js";
 
@@ -9,9 +9,12 @@ let serial = 0; // of the elements' ids
 
 export const lines = (text) => text.split("\n").map((line) => line.trim()).filter(Boolean);
 
-/** The words as they are saved. */
+/** The words as the API takes them. `was` is an action's name in the file; it is told if it is to be another. */
 export function cleaned({ actions, background }) {
-    return { actions: actions.map((action) => ({ ...action, name: action.name.trim() })), background };
+    const clean = ({ name, was, phrases, threshold, minimum_duration }) => ({
+        name: name.trim(), was: was && was !== name.trim() ? was : undefined, phrases, threshold, minimum_duration: minimum_duration || undefined,
+    });
+    return { actions: actions.map(clean), background };
 }
 
 /** `seen`: `{ edges, counts }` of the last hour, if the box has any; `onchange()` and `onremove()` as they say. */
@@ -27,6 +30,10 @@ export function actionCard(action, seen, onchange, onremove) {
     });
     const slider = h("input", { type: "range", min: 0, max: 1, step: 0.01, name: "threshold", "aria-label": "Threshold", oninput: () => move(slider) });
     const exact = h("input", { type: "number", min: 0, max: 1, step: 0.01, name: "exact", "aria-label": "Threshold as a number", oninput: () => move(exact) });
+    const lasting = h("input", {
+        type: "text", name: "minimum_duration", class: "short", value: action.minimum_duration, placeholder: "500ms", autocomplete: "off",
+        oninput: () => { action.minimum_duration = lasting.value.trim(); onchange(); },
+    });
     const plotted = h("div", { class: "plotted" });
     const share = h("p", { class: "hint" });
     const problems = h("ul", { class: "problems", id: `${id}-problems` });
@@ -66,29 +73,21 @@ export function actionCard(action, seen, onchange, onremove) {
                 h("button", { type: "button", class: "quiet", "aria-label": `Remove ${action.name || "this action"}`, onclick: onremove }, "Remove")),
             h("label", { for: `${id}-phrases` }, "Phrases, one to a line"),
             phrases,
+            problems,
             h("div", { class: "row foot" },
                 h("div", { class: "grow threshold" }, h("span", { class: "label" }, "Threshold"), plotted, slider, share),
                 exact),
-            h("div", { class: "row" }, lasting(action, id, onchange)),
-            problems,
+            h("label", { class: "inline lasting" }, "Lasts at least", lasting),
         ),
         focus: () => name.focus(),
+        /** Shows newer scores of the last hour. */
+        see(newer) {
+            seen = newer;
+            plot();
+        },
         problems(list) {
-            problems.replaceChildren(...list.map((problem) => h("li", {}, wordsOf(problem))));
+            problems.replaceChildren(...list.map((problem) => h("li", {}, problem)));
             for (const input of [name, phrases]) input.toggleAttribute("aria-invalid", list.length > 0);
         },
     };
-}
-
-/** How long an action has to last before it is an event, as the API has it: a span such as `500ms`, or seconds. */
-function lasting(action, id, onchange) {
-    const numeric = typeof action.minimum_duration === "number";
-    const input = h("input", {
-        type: numeric ? "number" : "text", min: 0, step: "any", id: `${id}-lasting`, name: "minimum_duration", class: "short", value: action.minimum_duration ?? "",
-        oninput: () => {
-            action.minimum_duration = input.value === "" ? null : numeric ? Number(input.value) : input.value;
-            onchange();
-        },
-    });
-    return h("label", { for: `${id}-lasting`, class: "inline" }, numeric ? "Lasts at least, in seconds" : "Lasts at least", input);
 }

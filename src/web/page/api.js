@@ -24,7 +24,7 @@ export class Unreachable extends Error {
     }
 }
 
-async function call(method, path, body, read = (answer) => answer.json()) {
+async function call(method, path, body) {
     let answer;
     try {
         answer = await fetch(BASE + path, {
@@ -38,7 +38,7 @@ async function call(method, path, body, read = (answer) => answer.json()) {
         throw new Unreachable();
     }
     reach.dispatchEvent(new Event("up"));
-    if (answer.ok) return answer.status === 204 ? null : read(answer);
+    if (answer.ok) return answer.status === 204 ? null : answer.json();
     if (answer.status === 401 && path !== "/session") reach.dispatchEvent(new Event("login"));
     const said = await answer.json().catch(() => ({}));
     const wait = Number(answer.headers.get("retry-after"));
@@ -60,7 +60,6 @@ export const logOut = () => call("DELETE", "/session", {});
 export const status = () => call("GET", "/status");
 export const history = () => call("GET", "/status/history");
 export const cameras = () => call("GET", "/cameras");
-export const picture = (camera) => call("GET", `${of(camera)}/picture`, undefined, (answer) => answer.blob());
 export const pause = (camera) => call("POST", `${of(camera)}/pause`, {});
 export const resume = (camera) => call("POST", `${of(camera)}/resume`, {});
 export const regions = (camera) => call("GET", `${of(camera)}/regions`);

@@ -82,14 +82,17 @@ function tell(list, tracks, thresholds) {
     for (const track of tracks) {
         const row = rows.get(String(track.id)) ?? h("li", { "data-track": track.id });
         rows.delete(String(track.id));
-        row.replaceChildren(h("span", { class: "track" }, `#${track.id}`), ...track.actions.map(([name, p]) => likeliness(name, p, thresholds[name])));
+        row.replaceChildren(h("span", { class: "track" }, `#${track.id}`), ...scored(track, thresholds));
         if (!row.isConnected) list.append(row);
     }
     for (const gone of rows.values()) gone.remove();
 }
 
+const scored = ({ actions }, thresholds) =>
+    actions.length > 0 ? actions.map(([name, p]) => likeliness(name, p, thresholds[name])) : [h("span", { class: "hint" }, "not scored yet")];
+
 /** An action with its probability as a bar; it is loud at and over its threshold. */
-export function likeliness(name, p, threshold) {
+function likeliness(name, p, threshold) {
     return h(
         "span",
         { class: p >= (threshold ?? Infinity) ? "likely over" : "likely" },

@@ -42,16 +42,9 @@ export function announce(text) {
 }
 
 /** What could not be done, and the box's own words on it. */
-export function failure(error) {
-    const problems = (error.problems ?? []).map((problem) => h("li", {}, wordsOf(problem)));
-    return h("div", { class: "failure", role: "alert" }, h("p", {}, error.message), problems.length > 0 && h("ul", {}, problems));
-}
-
-/** A problem as one line. */
-export function wordsOf(problem) {
-    if (typeof problem === "string") return problem;
-    const place = problem.path ?? problem.place ?? "";
-    return place ? `${place}: ${problem.message}` : problem.message;
+export function failure(error, problems = error.problems ?? []) {
+    const list = problems.map((problem) => h("li", {}, problem));
+    return h("div", { class: "failure", role: "alert" }, h("p", {}, error.message), list.length > 0 && h("ul", {}, list));
 }
 
 /** Calls `work` once nothing has asked for it for `milliseconds`. */

@@ -40,7 +40,7 @@ export function health() {
             note.replaceChildren(...(past?.error ? [failure(past.error)] : []));
             cards.replaceChildren(...numbers(status, past?.series ?? {}));
             if (!cameras.contains(document.activeElement)) cameras.replaceChildren(...status.cameras.flatMap((camera) => row(camera, refresh)));
-            const told = Object.entries(status.stage_ms ?? {}).map(([name, ms]) => [plain(name), ms]);
+            const told = Object.entries(status.stage_ms).map(([name, ms]) => [plain(name), ms]);
             stages.replaceChildren(told.length > 0 ? bars(told, "ms") : h("p", { class: "note" }, "No frame was analysed yet."));
         } catch (error) {
             note.replaceChildren(failure(error));
@@ -53,26 +53,20 @@ export function health() {
 /** The cards: a number each, what belongs to it, and its last hour. */
 function numbers(status, past) {
     const { broker, spool, latency_ms: latency } = status;
-    const warm = [...(status.temperatures ?? [])].sort((a, b) => b.celsius - a.celsius);
+    const sent = ["sent", "acknowledged", "dropped", "expired"].map((name) => `${count(broker[name])} ${name}`).join(", ");
+    const warm = [...status.temperatures].sort((a, b) => b.celsius - a.celsius);
+    const online = status.cameras.filter(({ status }) => status === "online").length;
     const fps = status.cameras.reduce((sum, camera) => sum + (camera.fps ?? 0), 0);
     return [
-        card("Frames analysed", `${fixed(fps)} /s`, `${status.cameras.filter(({ status }) => status === "online").length} of ${status.cameras.length} cameras online`, past.fps),
-        card("Latency, 95 %", latency?.p95 == null ? "–" : `${fixed(latency.p95, 0)} ms`, latency?.p50 == null ? "no frame yet" : `half within ${fixed(latency.p50, 0)} ms`, past.latency_p95_ms),
-        card("Broker", broker?.connected ? "Connected" : "Not connected", rest(broker), undefined, broker?.connected ? "good" : "bad"),
-        card("Spool", count(typeof spool === "number" ? spool : (spool?.depth ?? spool?.messages)), typeof spool === "object" ? rest(spool, ["depth", "messages"]) : "messages wait", past.spool),
+        card("Frames analysed", `${fixed(fps)} /s`, `${online} of ${status.cameras.length} cameras online, ${count(status.frames_waiting)} frames wait`, past.fps),
+        card("Latency, 95 %", latency.p95 == null ? "–" : `${fixed(latency.p95, 0)} ms`, latency.p50 == null ? "no frame yet" : `half within ${fixed(latency.p50, 0)} ms`, past.latency_p95_ms),
+        card("Broker", broker.connected ? "Connected" : "Not connected", sent, undefined, broker.connected ? "" : "bad"),
+        card("Spool", count(spool.waiting), `events wait for the broker; spool ${plain(spool.state)}`, past.spool),
         card("Memory", status.memory_bytes ? mebibytes(status.memory_bytes) : "–", "resident", past.memory_bytes),
         card("Temperature", warm[0] ? `${fixed(warm[0].celsius)} °C` : "–", warm.map(({ zone }) => zone)[0] ?? "this board tells none", past.temperature),
         card("Model pack", status.pack ?? "–", status.engine),
         card("Running for", span(status.uptime_seconds), `${status.node}, Watchword ${status.version}`),
     ];
-}
-
-/** What else an object tells, as `name value`. */
-function rest(object, but = []) {
-    return Object.entries(object ?? {})
-        .filter(([name, value]) => name !== "connected" && !but.includes(name) && value !== null && typeof value !== "object")
-        .map(([name, value]) => `${plain(name)} ${typeof value === "number" ? count(value) : value}`)
-        .join(", ");
 }
 
 function card(name, number, more, values, mood = "") {

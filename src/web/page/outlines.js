@@ -3,7 +3,7 @@
 
 import { s } from "./dom.js";
 import { DrawnOutline } from "./drawing.js";
-import { shifted, step, within } from "./polygon.js";
+import { place, shifted, step, within } from "./polygon.js";
 
 /** `onchange(before)` after each change, `onselect(kind, index)`, `ondone()` when a drawing ends. */
 export class Outlines {
@@ -118,8 +118,8 @@ export class Outlines {
             },
         });
         if (kind === "mask") return [shape];
-        const [x, y] = this.#point(polygon.reduce((a, b) => (b[1] < a[1] ? b : a)));
-        return [shape, s("text", { class: "name", x: Math.min(Math.max(x, 40), this.#width - 40), y: y + 20, "text-anchor": "middle", "data-label": index }, name)];
+        const [x, y] = this.#point(place(polygon));
+        return [shape, s("text", { class: "name", x: Math.min(Math.max(x, 40), this.#width - 40), y: y + 22, "text-anchor": "middle", "data-label": index }, name)];
     }
 
     /** The corners of what is selected, and between them the dots from which new ones are drawn. */

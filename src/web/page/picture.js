@@ -3,6 +3,7 @@
 
 import { h } from "./dom.js";
 import { plain, score } from "./format.js";
+import { place } from "./polygon.js";
 
 const QUIET = "#e9eff3"; // a person of whom no action is over its threshold
 const LOUD = "#ffb224"; // one of whom some is
@@ -84,7 +85,7 @@ class Pen {
         context.fillStyle = "rgb(62 198 224 / 0.10)";
         context.fill();
         this.#stroke(() => context.stroke(), ZONE);
-        const [x, y] = polygon.reduce((a, b) => (b[1] < a[1] ? b : a)); // at its highest corner
+        const [x, y] = place(polygon);
         const wide = context.measureText(name).width;
         const left = Math.max(2, Math.min(x * this.width - wide / 2, this.width - wide - 2));
         context.lineWidth = 3;

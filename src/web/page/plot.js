@@ -9,8 +9,8 @@ const line = (points) => points.map(([x, y], k) => `${k ? "L" : "M"}${x.toFixed(
 /** Scores of 0 to 1 over time, `points` being `[milliseconds, score]`, with the threshold and the event's own span. */
 export function curve(points, { threshold, from, to, label }) {
     const [width, height, left, bottom] = [600, 180, 28, 20];
-    const [first, last] = [points[0][0], points.at(-1)[0]];
-    const x = (when) => left + ((Math.min(Math.max(when, first), last) - first) / (last - first || 1)) * (width - left - 4);
+    const [first, last] = [Math.min(from, points[0][0]), Math.max(to ?? from, points.at(-1)[0])];
+    const x = (when) => left + ((when - first) / (last - first || 1)) * (width - left - 4);
     const y = (score) => 6 + (1 - score) * (height - bottom - 6);
     const grid = [0, 0.5, 1].flatMap((score) => [
         s("line", { class: "grid", x1: left, x2: width, y1: y(score), y2: y(score) }),

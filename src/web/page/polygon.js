@@ -13,6 +13,12 @@ export function step(event) {
     return x === undefined ? null : [x * far, y * far];
 }
 
+/** Where a polygon's name stands: in the middle of its two highest corners, as low as the lower of them. */
+export function place(polygon) {
+    const [first, second] = polygon.toSorted((a, b) => a[1] - b[1]);
+    return [(first[0] + second[0]) / 2, second[1]];
+}
+
 /** A polygon moved as a whole, as far as it stays in the picture. */
 export function shifted(polygon, dx, dy) {
     const limit = (by, axis) => Math.min(1 - Math.max(...polygon.map((p) => p[axis])), Math.max(-Math.min(...polygon.map((p) => p[axis])), by));

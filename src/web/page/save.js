@@ -4,9 +4,10 @@ import { announce, failure, h } from "./dom.js";
 
 /**
  * `save()` writes what was changed and resolves to what is to be said; `discard()` goes back. `update(changed)` tells
- * whether there is anything to save. A refusal is shown here whole, and handed to `onproblems(list)`.
+ * whether there is anything to save. What the box finds wrong is handed to `onproblems(list)`, which shows it where it
+ * belongs and returns the rest, to be shown here.
  */
-export function saveBar(save, discard, onproblems = () => {}) {
+export function saveBar(save, discard, onproblems = (problems) => problems) {
     const said = h("div", { class: "said", role: "status" });
     const keep = h("button", { type: "button", class: "primary", disabled: true, onclick: write }, "Save");
     const drop = h("button", { type: "button", disabled: true, onclick: () => (said.replaceChildren(), onproblems([]), discard()) }, "Discard");
@@ -22,9 +23,7 @@ export function saveBar(save, discard, onproblems = () => {}) {
             said.replaceChildren(done);
             announce(done);
         } catch (error) {
-            said.replaceChildren(failure(error));
-            onproblems(error.problems ?? []);
-            element.scrollIntoView({ block: "nearest" });
+            said.replaceChildren(failure(error, onproblems(error.problems ?? [])));
         }
         update(changed);
     }

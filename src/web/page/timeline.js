@@ -51,9 +51,12 @@ export function timeline(params, { onfilter, onopen }) {
             shown = more ? [...shown, ...answer.events] : answer.events;
             older.hidden = !answer.more || shown.length >= MOST;
             note.replaceChildren();
+            reload.worked();
             draw();
         } catch (error) {
-            if (mine === turn) note.replaceChildren(failure(error));
+            if (mine !== turn) return;
+            note.replaceChildren(failure(error));
+            if (!more) reload.failed();
         }
     }
 
@@ -83,6 +86,7 @@ export function timeline(params, { onfilter, onopen }) {
         draw();
     }
 
+    const reload = new Again(() => load());
     const again = new Again(listen);
     function listen() {
         source = new EventSource(api.eventStream);
@@ -123,6 +127,7 @@ export function timeline(params, { onfilter, onopen }) {
         close() {
             turn++;
             again.stop();
+            reload.stop();
             source.close();
         },
     };

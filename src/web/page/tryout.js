@@ -6,13 +6,14 @@ import { every } from "./again.js";
 import { choice, debounced, h, offer } from "./dom.js";
 import { plain, score, time } from "./format.js";
 import { caption, Picture } from "./picture.js";
+import { Recent } from "./recent.js";
 
 const PAUSE_MS = 350;
 const REFRESH_MS = 2500;
 
 export function tryout() {
     const picture = new Picture("The current picture, with the people scored against the words as they stand here");
-    const camera = choice({ name: "camera", "aria-label": "Camera", onchange: () => ask() }, []);
+    const camera = choice({ name: "camera", "aria-label": "Camera", onchange: look }, []);
     const note = h("p", { class: "note", role: "status" }, "Waiting for a picture…");
     const table = h("table", { class: "tried" });
     const element = h(
@@ -23,6 +24,7 @@ export function tryout() {
         note,
         h("div", { class: "scroll" }, table),
     );
+    const recent = new Recent();
     let words = null;
     let asking = false;
     let stale = false; // the words changed while the box was asked
@@ -38,12 +40,13 @@ export function tryout() {
         stale = false;
         const ready = usable(words);
         try {
-            if (ready.actions.length === 0) throw new Error("Write an action with a name and a phrase to try it.");
-            // Both wait for the next frame that is analysed, so they mostly show the same one.
-            const [tried, blob] = await Promise.all([api.tryOut({ ...ready, camera: camera.value || undefined }), api.picture(camera.value)]);
-            const image = await createImageBitmap(blob);
-            if (closed) image.close();
-            else show(tried.cameras[0], image, ready.actions);
+            if (ready.length === 0) throw new Error("Write an action with a name and a phrase to try it.");
+            const actions = ready.map(({ name, phrases }) => ({ name, phrases }));
+            const tried = await api.tryOut({ actions, background: words.background, camera: camera.value });
+            const seen = tried.cameras.find(({ time }) => time);
+            const image = seen ? await recent.at(seen.time) : null;
+            if (closed) image?.close();
+            else show(seen, image, ready);
         } catch (error) {
             if (!closed) tell(error);
         }
@@ -58,17 +61,18 @@ export function tryout() {
         if (error.status === 404 || error.status === undefined) table.replaceChildren();
     }
 
+    /** `seen` on `image`, which is the frame that it was seen on. */
     function show(seen, image, actions) {
         const people = seen?.persons ?? [];
         const thresholds = Object.fromEntries(actions.map(({ name, threshold }) => [name, threshold]));
-        picture.show(image, (pen) => {
+        if (image) picture.show(image, (pen) => {
             for (const { track, box, scores } of people) {
                 const best = Object.entries(scores).filter(([name]) => name in thresholds).sort((a, b) => b[1] - a[1]).slice(0, 3);
                 const { label, loud } = caption(track, best, thresholds);
                 pen.person(box, label, loud);
             }
         });
-        note.textContent = people.length > 0 ? "" : "Nobody is in the picture now.";
+        note.textContent = seen ? "Nobody is in the picture now." : "No picture came in time.";
         note.hidden = people.length > 0;
         element.dataset.tried = (Number(element.dataset.tried) || 0) + 1;
         table.replaceChildren(
@@ -83,6 +87,11 @@ export function tryout() {
         );
     }
 
+    function look() {
+        recent.follow(camera.value);
+        ask();
+    }
+
     const soon = debounced(PAUSE_MS, ask);
     const later = debounced(1000, ask);
     let stop = () => {};
@@ -91,6 +100,7 @@ export function tryout() {
             if (closed) return;
             offer(camera, cameras.map(({ name }) => name), cameras.find(({ status }) => status === "online")?.name ?? cameras[0]?.name);
             camera.hidden = cameras.length < 2;
+            recent.follow(camera.value);
             stop = every(REFRESH_MS, ask);
         },
         (error) => closed || tell(error),
@@ -107,13 +117,11 @@ export function tryout() {
             stop();
             soon.cancel();
             later.cancel();
+            recent.close();
             picture.close();
         },
     };
 }
 
-/** What can be scored already of words that are being written. */
-function usable({ actions, background }) {
-    const named = actions.filter(({ name, phrases }) => name && phrases.length > 0);
-    return { actions: named.map(({ name, phrases, threshold }) => ({ name, phrases, threshold })), background };
-}
+/** The actions that can be scored already while they are being written. */
+const usable = ({ actions }) => actions.filter(({ name, phrases }) => name && phrases.length > 0);

@@ -2,6 +2,7 @@
 // the people of the moment are scored against them; the box goes by them once they are saved.
 
 import { actionCard, cleaned, lines } from "./action.js";
+import { every } from "./again.js";
 import * as api from "./api.js";
 import { failure, h } from "./dom.js";
 import { saveBar } from "./save.js";
@@ -9,7 +10,8 @@ import { Draft } from "./draft.js";
 import { tryout } from "./tryout.js";
 
 const draft = new Draft(); // { actions, background }, as the API has them
-const NEW = { name: "", phrases: [], threshold: 0.6, minimum_duration: null };
+const SCORES_MS = 15_000; // between two looks at the last hour's scores
+const NEW = { name: "", phrases: [], threshold: 0.6, minimum_duration: "" };
 
 export function words() {
     const cards = h("div", { class: "cards" });
@@ -30,18 +32,15 @@ export function words() {
     const bar = saveBar(save, () => { draft.reset(draft.saved); place(); }, mark);
     let histograms = null;
     let shown = [];
-    let template = NEW;
     let closed = false;
 
     async function load(again = false) {
         try {
-            const [vocabulary, scores] = await Promise.all([api.vocabulary(), api.scores().catch(() => null)]);
+            const vocabulary = await api.vocabulary();
             if (closed) return;
-            histograms = scores;
-            const { from, writable, ...has } = vocabulary;
-            template = { ...NEW, minimum_duration: has.actions[0]?.minimum_duration ?? null };
-            if (!draft.changed || again) draft.reset({ actions: has.actions, background: has.background });
-            note.replaceChildren(...told(from, writable));
+            const actions = vocabulary.actions.map((action) => ({ ...action, was: action.name }));
+            if (!draft.changed || again) draft.reset({ actions, background: vocabulary.background });
+            note.replaceChildren(...told(vocabulary));
             editor.hidden = false;
             place();
         } catch (error) {
@@ -51,7 +50,7 @@ export function words() {
 
     /** Puts the draft on the screen. */
     function place() {
-        shown = draft.now.actions.map((action) => actionCard(action, counts(action.name), changed, () => remove(action)));
+        shown = draft.now.actions.map((action) => actionCard(action, counts(action.was), changed, () => remove(action)));
         cards.replaceChildren(...shown.map((card) => card.element));
         background.value = draft.now.background.join("\n");
         changed();
@@ -62,13 +61,19 @@ export function words() {
         return its && { edges: histograms.edges, counts: its.counts };
     }
 
+    /** Looks at the last hour's scores. Without them everything else works. */
+    async function look() {
+        histograms = await api.scores().catch(() => null);
+        if (!closed) shown.forEach((card, k) => card.see(counts(draft.now.actions[k].was)));
+    }
+
     function changed() {
         bar.update(draft.changed);
         trial.update(cleaned(draft.now), draft.saved);
     }
 
     function append() {
-        draft.now.actions.push(structuredClone(template));
+        draft.now.actions.push(structuredClone(NEW));
         place();
         shown.at(-1).focus();
     }
@@ -82,35 +87,36 @@ export function words() {
     }
 
     async function save() {
-        const { changes } = await api.saveVocabulary(cleaned(draft.now));
+        const { saved, changes } = await api.saveVocabulary(cleaned(draft.now));
         await load(true);
-        return changes && typeof changes === "string" ? `Saved, and in effect: ${changes}` : "Saved, and in effect.";
+        const where = saved === "file" ? "Saved in the file" : "Saved over the file, as if by a command";
+        return `${where}, and in effect: ${changes}`;
     }
 
-    /** Shows each problem at the action that it names, as `action[1].phrases: …` or by the action's name. */
+    /** Shows each problem at the action that it names, as `action[1].phrases: …`, and returns the others. */
     function mark(problems) {
-        for (const card of shown) card.problems([]);
-        for (const problem of problems) {
-            const index = /action\[(\d+)\]/.exec(problem)?.[1];
-            const named = draft.now.actions.findIndex(({ name }) => name && problem.includes(`"${name}"`));
-            shown[index ?? named]?.problems([problem]);
-        }
+        const at = (problem) => Number(/action\[(\d+)\]/.exec(problem)?.[1] ?? -1);
+        shown.forEach((card, k) => card.problems(problems.filter((problem) => at(problem) === k).map((problem) => problem.replace(/^.*?action\[\d+\]\.?/, ""))));
+        shown[Math.min(...problems.map(at).filter((k) => k >= 0))]?.element.querySelector(".problems").scrollIntoView({ block: "nearest" });
+        return problems.filter((problem) => !shown[at(problem)]);
     }
 
     load();
+    const stop = every(SCORES_MS, look);
     return {
         element: h("div", { class: "words" }, h("div", { class: "column" }, h("h1", {}, "Words"), note, editor, bar.element), trial.element),
         update() {},
         close() {
             closed = true;
+            stop();
             trial.close();
         },
     };
 }
 
-function told(from, writable) {
+function told({ from, writable }) {
     const notes = [];
-    if (from === "command") notes.push("These words were set by a command over MQTT, which stands above the file.");
-    if (!writable) notes.push("The configuration file cannot be written by the daemon, so nothing can be saved here; trying out works.");
+    if (from === "command") notes.push("These words were set by a command; they lie over the file's.");
+    if (!writable) notes.push("The daemon may not write its configuration file. What is saved here lies over the file's words, as if a command had set it.");
     return notes.map((text) => h("p", { class: "notice" }, text));
 }

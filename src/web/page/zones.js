@@ -107,16 +107,17 @@ export function zones(params, go) {
 
     async function save() {
         const name = camera.value;
-        await api.saveRegions(name, draft.now);
+        const { changes } = await api.saveRegions(name, draft.now);
         draft.reset(draft.now);
         past = [];
         place();
-        return `Saved, and in effect for ${name}.`;
+        return `Saved in the file, and in effect: ${changes}`;
     }
 
     function mark(problems) {
         const inputs = [...list.querySelectorAll("input")];
-        inputs.forEach((input, k) => input.toggleAttribute("aria-invalid", problems.some((problem) => problem.includes(`zone[${k}]`)) || (problems.length > 0 && !input.value.trim())));
+        inputs.forEach((input, k) => input.toggleAttribute("aria-invalid", problems.some((problem) => problem.includes(`zone[${k}]`))));
+        return problems;
     }
 
     const keys = (event) => {
