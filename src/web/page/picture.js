@@ -52,6 +52,8 @@ export class Picture {
 
 /** Draws things given in shares of the picture. */
 class Pen {
+    #labels = []; // where some stand already: [left, top, right, bottom]
+
     constructor(context, width, height) {
         Object.assign(this, { context, width, height });
         context.font = FONT;
@@ -59,7 +61,7 @@ class Pen {
         context.lineJoin = "round";
     }
 
-    /** A person's box; its `label`, if any, stands above it, or inside where there is no room. */
+    /** A person's box; its `label`, if any, stands above it, or where no other one stands. */
     person(box, label, loud) {
         const { context, width, height } = this;
         const [x, y, right, bottom] = [box[0] * width, box[1] * height, box[2] * width, box[3] * height];
@@ -69,7 +71,10 @@ class Pen {
         const wide = context.measureText(label).width + 10;
         const tall = 20;
         const left = Math.max(0, Math.min(x - 1, width - wide));
-        const top = y - tall >= 0 ? y - tall : Math.min(y, height - tall);
+        const free = (top) => top >= 0 && top + tall <= height && !this.#labels.some((other) => left < other[2] && left + wide > other[0] && top < other[3] && top + tall > other[1]);
+        const above = y - tall;
+        const top = [above, above - tall - 2, above - 2 * tall - 4, bottom + 1].find(free) ?? Math.max(0, above);
+        this.#labels.push([left, top, left + wide, top + tall]);
         context.fillStyle = loud ? LOUD : "rgb(16 20 24 / 0.78)";
         context.beginPath();
         context.roundRect(left, top, wide, tall, 3);
