@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, ensure};
 
 use super::materials::{Materials, Task, wording};
+use crate::lab::dataset::Texts;
 use crate::lab::eval::{self, Heads, Setting};
 use crate::lab::split::Division;
 use crate::lab::tables::{Frozen, Judging, Method, Metric, Row, Sheet, Table, Vote, figure, tables};
@@ -64,7 +65,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         true => eval::first_phrasing(&materials.texts),
         false => materials.texts.clone(),
     };
-    let rows = args.heads.iter().map(|name| Candidate::open(name, &args.judging, &args.task));
+    let rows = args.heads.iter().map(|name| Candidate::open(name, &args.judging, &args.task, &texts));
     let rows = rows.collect::<anyhow::Result<Vec<_>>>()?;
     let learned = rows.iter().any(|row| row.method.vectors.is_some());
     let wording = args.task.pack.as_deref().filter(|_| learned).map(|pack| wording(pack, dataset));
@@ -137,7 +138,7 @@ struct Candidate {
 }
 
 impl Candidate {
-    fn open(name: &str, judging: &JudgingArgs, task: &Task) -> anyhow::Result<Self> {
+    fn open(name: &str, judging: &JudgingArgs, task: &Task, texts: &Texts) -> anyhow::Result<Self> {
         let frozen = |frozen| (Method { frozen: Some(frozen), ..Method::default() }, Vec::new());
         let (mut method, bytes) = match name {
             "baseline" => frozen(Frozen::Baseline),
@@ -153,6 +154,11 @@ impl Candidate {
                 read().with_context(|| format!("heads {path}"))?
             }
         };
+        // The papers' rows of these tell by how labels are read.
+        if method.temporal.is_some() && method.vectors.is_none() {
+            method.phrases = texts.phrasings() > 1;
+            method.bare = !method.phrases && eval::bare_words(texts).is_some();
+        }
         method.judging = Judging {
             vote: judging.vote,
             fuse: judging.fuse,

@@ -254,6 +254,8 @@ fn a_transformer_over_frames_gives_everybody_the_frames_scores() {
         Temporal::fresh(about.clone(), 1, &candle_core::Device::Cpu).unwrap().bytes().unwrap()
     };
     let bytes = fresh(&about);
+    let method = crate::lab::tables::Method::of_heads(&bytes).unwrap();
+    assert_eq!((method.temporal, method.vectors, method.units), (Some(1), None, None));
     let texts = world.texts.means([0, 1]).unwrap();
     for (blind, rows) in [(false, 2..6), (true, 2..5)] {
         let judging = Judging { blind, ..Judging::default() };

@@ -40,6 +40,19 @@ fn methods_are_what_the_rows_say() {
 }
 
 #[test]
+fn what_is_compared_is_found_by_how_it_is_made() {
+    let tables = tables().unwrap();
+    let metric = Metric { measure: Measure::Frame, iou: 0.5 };
+    let figure = |method: Method| figure(&tables, &method, "jhmdb-75", metric);
+    let video = |blocks| Method { temporal: Some(blocks), ..Method::default() };
+    assert_eq!(figure(Method { bare: true, ..video(6) }), Some(62.80));
+    assert_eq!(figure(Method { phrases: true, ..video(6) }), Some(60.26));
+    assert_eq!(figure(Method { bare: true, ..video(2) }), Some(58.60));
+    assert_eq!(figure(Method { vectors: Some(8), ..video(2) }), Some(60.28));
+    assert_eq!(figure(video(6)), None);
+}
+
+#[test]
 fn a_task_is_recognised_by_its_labels_and_shares() {
     let jhmdb = labels(
         "brush_hair catch clap climb_stairs golf jump kick_ball pick pour pullup push run shoot_ball shoot_bow \
