@@ -146,7 +146,7 @@ fn mqtt(mqtt: &Mqtt, report: &mut Report) {
         report.error(&spool.key("path"), "no file; give one, such as \"/var/lib/watchword/spool.db\"");
     }
     count(report, &spool.key("max_events"), mqtt.spool.max_events, 100..=1_000_000);
-    count(report, &spool.key("max_bytes"), mqtt.spool.max_bytes, 100_000..=10_000_000_000);
+    count(report, &spool.key("max_bytes"), mqtt.spool.max_bytes, 100_000..=4_000_000_000);
     span(report, &spool.key("max_age"), mqtt.spool.max_age, 60.0..=366.0 * 86_400.0);
     if mqtt.broker == BrokerKind::Embedded && !is_loopback(&mqtt.host) && mqtt.password_file.is_none() {
         let message = format!(
