@@ -113,6 +113,13 @@ impl Daemon {
         }
     }
 
+    /// How many threads of this name the daemon has.
+    fn threads(&self, name: &str) -> usize {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let names = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok());
+        names.filter(|other| other.trim() == name).count()
+    }
+
     /// Watches a camera, as a page of the site `origin` would.
     fn live(&self, camera: &str, origin: Option<&str>) -> tungstenite::Result<WebSocket<TcpStream>> {
         let url = format!("ws://127.0.0.1:{}/api/v1/cameras/{camera}/live", self.port);
@@ -174,8 +181,9 @@ fn live_pictures_come_with_who_is_in_them_while_somebody_watches() {
         Err(tungstenite::Error::Http(answer)) => assert_eq!(answer.status(), 403),
         other => panic!("another site's page is shown nothing: {other:?}"),
     }
+    assert_eq!(daemon.threads("live gate"), 0, "nobody has watched yet");
     // One that never reads does not hold up the other.
-    let _slow = daemon.live("gate", None).unwrap();
+    let slow = daemon.live("gate", None).unwrap();
     let mut socket = daemon.live("gate", None).unwrap();
     let mut times = Vec::new();
     while times.len() < 5 {
@@ -189,6 +197,13 @@ fn live_pictures_come_with_who_is_in_them_while_somebody_watches() {
         }
     }
     assert!(times.is_sorted());
+    assert_eq!(daemon.threads("live gate"), 1);
+    drop((slow, socket));
+    let start = Instant::now();
+    while daemon.threads("live gate") > 0 {
+        assert!(start.elapsed() < PATIENCE, "it encodes on, and nobody watches");
+        std::thread::sleep(Duration::from_millis(100));
+    }
 
     assert_eq!(daemon.post("/api/v1/cameras/gate/pause", &json!({})).0, 204);
     daemon.until("/api/v1/cameras", |cameras| cameras[0]["status"] == "paused");

@@ -110,3 +110,21 @@ fn a_saved_picture_shows_the_box() {
     assert!(r > 150 && g > 100 && b < 100, "the right edge is yellow: {r} {g} {b}");
     assert!(read.get_pixel(150, 150).0.iter().all(|v| *v < 40), "the middle is untouched");
 }
+
+#[test]
+fn a_picture_becomes_smaller_and_never_larger() {
+    let mut picture = Picture::new(PixelFormat::Rgb24, 40, 20);
+    let (left, _) = picture.data.split_at_mut(3 * 20);
+    left.fill(200);
+    let mut canvas = Canvas::default();
+    canvas.load(&picture);
+    canvas.shrink(40);
+    assert_eq!(canvas.dimensions(), (40, 20));
+    canvas.shrink(10);
+    assert_eq!(canvas.dimensions(), (10, 5));
+    assert_eq!(canvas.pixel(0, 0), [50; 3], "a quarter of its rows is bright");
+    assert_eq!((canvas.pixel(9, 0), canvas.pixel(0, 4)), ([0; 3], [0; 3]));
+    let mut jpeg = Vec::new();
+    canvas.encode_jpeg(&mut jpeg).unwrap();
+    assert!(jpeg.starts_with(&[0xff, 0xd8]));
+}

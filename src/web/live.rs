@@ -253,3 +253,29 @@ fn message(shot: &Shot, canvas: &mut Canvas) -> Result<Bytes, jpeg_encoder::Enco
     canvas.encode_jpeg(&mut message)?;
     Ok(message.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Camera;
+
+    #[test]
+    fn who_watches_a_camera_that_is_no_more_sees_its_end() {
+        let live = Live::default();
+        let gate = Camera { name: "gate".into(), ..Camera::default() };
+        live.reconfigure(&Config { cameras: vec![gate], ..Config::default() });
+        assert!(live.watch("roof").is_none());
+        let mut messages = live.watch("gate").unwrap();
+        live.reconfigure(&Config::default());
+        assert!(live.watch("gate").is_none());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async { while messages.changed().await.is_ok() {} });
+    }
+
+    #[test]
+    fn the_most_probable_come_first_as_many_as_there_are() {
+        assert_eq!(top(&[0.1, 0.5, 0.3, 0.2]), [(1, 0.5), (2, 0.3), (3, 0.2)]);
+        let [first, second, none] = top(&[0.25, 0.75]);
+        assert_eq!((first, second, none.0), ((1, 0.75), (0, 0.25), usize::MAX));
+    }
+}

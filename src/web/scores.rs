@@ -119,6 +119,7 @@ fn number(now: Duration) -> u64 {
 
 /// Whose scores.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct Whose {
     /// Without it: those of all cameras together.
     camera: Option<String>,

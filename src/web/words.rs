@@ -59,7 +59,7 @@ struct Wanted {
     background: Vec<String>,
 }
 
-/// One of the actions. Settings that are not named here stay as they are.
+/// One of the actions. What is left out stays as it is; of a new one it is at its default.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct WantedAction {
@@ -68,20 +68,10 @@ struct WantedAction {
     was: Option<String>,
     phrases: Vec<String>,
     /// Above 0, at most 1.
-    #[serde(default = "threshold")]
-    threshold: f32,
+    threshold: Option<f32>,
     /// Such as `500ms`, or seconds.
-    #[serde(default = "minimum_duration")]
-    #[schema(value_type = String)]
-    minimum_duration: Span,
-}
-
-fn threshold() -> f32 {
-    Action::default().threshold
-}
-
-fn minimum_duration() -> Span {
-    Action::default().minimum_duration
+    #[schema(value_type = Option<String>)]
+    minimum_duration: Option<Span>,
 }
 
 /// What came of a change.
@@ -174,7 +164,7 @@ async fn set_vocabulary(
         name,
         was,
         phrases,
-        threshold: (threshold * 1e3).round() / 1e3,
+        threshold: threshold.map(|threshold| (threshold * 1e3).round() / 1e3),
         minimum_duration,
     };
     let actions = actions.into_iter().map(edited).collect();

@@ -33,9 +33,10 @@ pub struct EditedAction {
     /// What it was called before, if it is to be called otherwise now.
     pub was: Option<String>,
     pub phrases: Vec<String>,
-    /// Above 0, at most 1.
-    pub threshold: f32,
-    pub minimum_duration: Span,
+    /// Above 0, at most 1; `None`: as it is.
+    pub threshold: Option<f32>,
+    /// `None`: as it is.
+    pub minimum_duration: Option<Span>,
 }
 
 impl EditedAction {
@@ -55,8 +56,14 @@ impl EditedAction {
     /// The action, as far as it is not said here from `known`.
     #[must_use]
     pub fn over(&self, known: Option<&Action>) -> Action {
-        let Self { name, phrases, threshold, minimum_duration, .. } = self.clone();
-        Action { name, phrases, threshold, minimum_duration, ..known.cloned().unwrap_or_default() }
+        let known = known.cloned().unwrap_or_default();
+        Action {
+            name: self.name.clone(),
+            phrases: self.phrases.clone(),
+            threshold: self.threshold.unwrap_or(known.threshold),
+            minimum_duration: self.minimum_duration.unwrap_or(known.minimum_duration),
+            ..known
+        }
     }
 }
 
@@ -74,11 +81,15 @@ pub fn with_words(text: &str, actions: &[EditedAction], background: &[String]) -
         if known.is_none_or(|known| known.phrases != edited.phrases) {
             put_list(table, "phrases", &edited.phrases);
         }
-        if known.is_none_or(|known| known.threshold != edited.threshold) {
-            put(table, "threshold", number(edited.threshold));
+        if let Some(threshold) = edited.threshold
+            && known.is_none_or(|known| known.threshold != threshold)
+        {
+            put(table, "threshold", number(threshold));
         }
-        if known.is_none_or(|known| known.minimum_duration != edited.minimum_duration) {
-            put(table, "minimum_duration", edited.minimum_duration.to_string().into());
+        if let Some(duration) = edited.minimum_duration
+            && known.is_none_or(|known| known.minimum_duration != duration)
+        {
+            put(table, "minimum_duration", duration.to_string().into());
         }
     }
     if before.vocabulary.background != background {

@@ -32,6 +32,7 @@ const ALIVE: Duration = Duration::from_secs(20);
 
 /// Which events.
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Which {
     camera: Option<String>,
