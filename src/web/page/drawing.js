@@ -17,12 +17,12 @@ export class DrawnOutline {
     #corners = [];
     #cross = [0.5, 0.5];
     #keyboard = false;
-    #layer = s("g", { class: "drawing" });
+    layer = s("g", { class: "drawing" });
     #ends = new AbortController();
 
     constructor(svg, at, point, done) {
         [this.#svg, this.#at, this.#point, this.#done] = [svg, at, point, done];
-        svg.append(this.#layer);
+        svg.append(this.layer);
         svg.setAttribute("tabindex", "0");
         svg.classList.add("drawing");
         svg.focus({ preventScroll: true });
@@ -81,7 +81,7 @@ export class DrawnOutline {
     #finish(polygon) {
         if (this.#ends.signal.aborted) return;
         this.#ends.abort();
-        this.#layer.remove();
+        this.layer.remove();
         this.#svg.removeAttribute("tabindex");
         this.#svg.classList.remove("drawing");
         this.#done(polygon);
@@ -90,7 +90,7 @@ export class DrawnOutline {
     #draw() {
         const path = [...this.#corners, this.#cross].map(this.#point);
         const [x, y] = this.#point(this.#cross);
-        this.#layer.replaceChildren(
+        this.layer.replaceChildren(
             s("polyline", { points: path.join(" ") }),
             ...this.#corners.map(this.#point).map(([cx, cy], k) => s("circle", { cx, cy, r: k === 0 ? 9 : 5, class: k === 0 ? "first" : "" })),
             ...(this.#keyboard ? [s("path", { class: "cross", d: `M${x - 14} ${y}H${x + 14}M${x} ${y - 14}V${y + 14}` })] : []),

@@ -99,7 +99,7 @@ export class Outlines {
             ...this.#regions.zones.map(({ polygon, name }, k) => this.#outline("zone", k, polygon, name)),
         ];
         const handles = this.#selected ? this.#handles(...this.#selected) : [];
-        this.element.replaceChildren(...outlines.flat(), ...handles);
+        this.element.replaceChildren(...outlines.flat(), ...handles, ...(this.#drawing ? [this.#drawing.layer] : []));
         if (focused) this.element.querySelector(`[data-handle="${focused}"]`)?.focus();
     }
 
