@@ -21,6 +21,7 @@ export function feed(camera, onframe, onstate) {
         const mine = (socket = new WebSocket(liveAddress(camera)));
         mine.binaryType = "arraybuffer";
         mine.onmessage = ({ data }) => {
+            if (mine !== socket) return;
             again.worked();
             newest = data;
             if (!decoding) decode();
@@ -57,7 +58,9 @@ export function feed(camera, onframe, onstate) {
     function close() {
         const old = socket;
         socket = null;
-        old?.close();
+        // One that is not open yet would complain on the console.
+        if (old?.readyState === WebSocket.CONNECTING) old.onopen = () => old.close();
+        else old?.close();
     }
 
     const look = () => (document.hidden ? close() : connect());
