@@ -18,7 +18,8 @@ const STALLED: Duration = Duration::from_secs(30);
 pub(super) struct Wire {
     stream: TcpStream,
     _counted: OwnedSemaphorePermit,
-    cut: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// `None` once it was.
+    cut: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// Whoever takes nothing for so long is gone.
     patience: Duration,
     /// Runs while the other side does not take what is sent.
@@ -28,15 +29,16 @@ pub(super) struct Wire {
 impl Wire {
     /// Open until `cut` is true, or nobody is left to say so.
     pub fn new(stream: TcpStream, counted: OwnedSemaphorePermit, mut cut: watch::Receiver<bool>) -> Self {
-        let cut = Box::pin(async move { _ = cut.wait_for(|cut| *cut).await });
-        Self { stream, _counted: counted, cut, patience: STALLED, stalled: None }
+        let cut = async move { _ = cut.wait_for(|cut| *cut).await };
+        Self { stream, _counted: counted, cut: Some(Box::pin(cut)), patience: STALLED, stalled: None }
     }
 
     fn check_cut(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        match self.cut.as_mut().poll(context) {
-            Poll::Ready(()) => Err(io::ErrorKind::ConnectionAborted.into()),
-            Poll::Pending => Ok(()),
+        if self.cut.as_mut().is_some_and(|cut| cut.as_mut().poll(context).is_pending()) {
+            return Ok(());
         }
+        self.cut = None;
+        Err(io::ErrorKind::ConnectionAborted.into())
     }
 
     /// `sent`, or an error if nothing was for too long.
@@ -140,9 +142,11 @@ mod tests {
         let reading = tokio::spawn(async move {
             let mut bytes = [0; 16];
             let mut buffer = ReadBuf::new(&mut bytes);
-            poll_fn(|context| Pin::new(&mut wire).poll_read(context, &mut buffer)).await
+            let read = poll_fn(|context| Pin::new(&mut wire).poll_read(context, &mut buffer)).await;
+            let written = poll_fn(|context| Pin::new(&mut wire).poll_write(context, &[0])).await;
+            [read.unwrap_err().kind(), written.unwrap_err().kind()]
         });
         cutting.send_replace(true);
-        assert_eq!(reading.await.unwrap().unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
+        assert_eq!(reading.await.unwrap(), [io::ErrorKind::ConnectionAborted; 2]);
     }
 }
