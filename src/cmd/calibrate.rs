@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
+use diffy::DiffOptions;
 use serde_json::json;
-use similar::TextDiff;
 use tracing::warn;
 
 use self::findings::{Finding, Footage, Wish};
@@ -179,5 +179,7 @@ fn remark(config: &Config, camera: &config::Camera) {
 /// What would change, as `diff -u` shows it.
 fn difference(args: &Args, before: &str, after: &str) -> String {
     let name = args.config.display().to_string();
-    TextDiff::from_lines(before, after).unified_diff().context_radius(3).header(&name, &name).to_string()
+    let mut options = DiffOptions::new();
+    options.set_original_filename(name.clone()).set_modified_filename(name);
+    options.create_patch(before, after).to_string()
 }
