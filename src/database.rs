@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 /// What a file holds.
@@ -107,8 +108,9 @@ pub fn open(path: &Path, format: &Format) -> Result<Connection, DatabaseError> {
     Ok(database)
 }
 
-/// Moves a file that cannot be used out of the way, with its log, to `<name>.<label>`. Returns where it is now.
-pub fn set_aside(path: &Path, label: &str) -> io::Result<PathBuf> {
+/// Moves a file that cannot be used out of the way, with its log, to `<name>.<why>-<time>`. Returns where it is now.
+pub fn set_aside(path: &Path, why: &str, time: Timestamp) -> io::Result<PathBuf> {
+    let label = format!("{why}-{}", time.strftime("%Y%m%dT%H%M%SZ"));
     let beside = |path: &Path, ending: &str| {
         let mut name = path.as_os_str().to_owned();
         name.push(ending);

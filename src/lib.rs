@@ -11,6 +11,7 @@ pub mod board;
 pub mod clock;
 pub mod config;
 pub mod database;
+mod pem;
 pub mod pickle;
 
 pub mod camera;

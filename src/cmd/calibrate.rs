@@ -9,7 +9,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use diffy::DiffOptions;
 use serde_json::json;
 use tracing::warn;
@@ -142,15 +142,8 @@ impl Args {
 }
 
 fn camera<'a>(config: &'a Config, name: Option<&str>) -> anyhow::Result<&'a config::Camera> {
-    let camera = match name {
-        Some(name) => config.camera(name),
-        None => config.cameras.first(),
-    };
-    let Some(camera) = camera else {
-        let names: Vec<_> = config.cameras.iter().map(|camera| camera.name.as_str()).collect();
-        bail!("there is no camera {:?}; there are {}", name.unwrap_or_default(), names.join(", "));
-    };
-    Ok(camera)
+    let first = || config.cameras.first().map(|camera| camera.name.as_str());
+    Ok(config.known_camera(name.or_else(first).unwrap_or_default())?)
 }
 
 fn is_watched(action: &Action, camera: &config::Camera) -> bool {

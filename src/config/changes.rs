@@ -110,10 +110,28 @@ impl Changes {
     }
 }
 
+/// There is none of this name.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("there is no camera {name:?}; there are {known}")]
+pub struct NoCamera {
+    name: String,
+    known: String,
+}
+
 impl Config {
     /// The camera of this name.
     pub fn camera(&self, name: &str) -> Option<&Camera> {
         self.cameras.iter().find(|camera| camera.name == name)
+    }
+
+    /// The camera of this name, which whoever asks believes to be there.
+    pub fn known_camera(&self, name: &str) -> Result<&Camera, NoCamera> {
+        self.camera(name).ok_or_else(|| NoCamera { name: name.to_owned(), known: self.camera_names() })
+    }
+
+    /// Of all cameras, for people.
+    pub fn camera_names(&self) -> String {
+        self.cameras.iter().map(|camera| camera.name.as_str()).collect::<Vec<_>>().join(", ")
     }
 
     /// `new` as far as it can take effect while this configuration runs.

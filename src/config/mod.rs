@@ -36,7 +36,7 @@ mod tests;
 pub use action::{Action, Vocabulary};
 pub use analysis::{Crop, Detector, EngineKind, Events, Heads, Pack, Refresh, Regions, Scoring, Tracker};
 pub use camera::{Camera, ControlValue, DeviceFormat, Mask, Zone};
-pub use changes::Changes;
+pub use changes::{Changes, NoCamera};
 pub use delivery::{BrokerKind, Mqtt, Node, Spool, Stats};
 pub use edit::{EditError, EditedAction, with_regions, with_words};
 pub use file_ref::{FileRef, FileRefError, SecretError};

@@ -101,9 +101,9 @@ pub fn tensors(weights: &Weights) -> Result<Tensors> {
     weights.iter().map(|(name, var)| Ok((name.clone(), tensor(var)?))).collect()
 }
 
-/// The numbers of an f32 tensor of a file.
-pub fn floats(tensor: &heads::Tensor<'_>) -> Vec<f32> {
-    tensor.bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
+/// The numbers of an f32 tensor of a file, out of its bytes.
+pub fn floats(bytes: &[u8]) -> Vec<f32> {
+    bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
 }
 
 /// Over the last dimension.

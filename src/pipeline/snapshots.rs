@@ -34,16 +34,9 @@ impl Snapshots {
 fn encode(pictures: &Receiver<(String, Picture)>, publisher: &Publisher) {
     let mut canvas = Canvas::default();
     for (camera, picture) in pictures {
-        match jpeg(&mut canvas, &picture) {
+        match canvas.jpeg(&picture, usize::MAX) {
             Ok(jpeg) => _ = publisher.snapshot(&camera, jpeg),
             Err(error) => warn!(camera, %error, "snapshot not encoded"),
         }
     }
-}
-
-fn jpeg(canvas: &mut Canvas, picture: &Picture) -> Result<Vec<u8>, jpeg_encoder::EncodingError> {
-    let mut jpeg = Vec::new();
-    canvas.load(picture);
-    canvas.encode_jpeg(&mut jpeg)?;
-    Ok(jpeg)
 }

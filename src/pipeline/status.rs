@@ -23,6 +23,11 @@ pub enum Status {
 }
 
 impl Status {
+    /// No frame is to be expected now.
+    pub fn is_silent(self) -> bool {
+        !matches!(self, Self::Opening | Self::Online)
+    }
+
     /// As `stats` says it.
     pub fn name(self) -> &'static str {
         match self {

@@ -65,6 +65,15 @@ impl Canvas {
         encoder.encode(&self.rgb, side(self.width), side(self.height), ColorType::Rgb)
     }
 
+    /// `picture` as a JPEG, at most `widest` pixels wide.
+    pub fn jpeg(&mut self, picture: &Picture, widest: usize) -> Result<Vec<u8>, EncodingError> {
+        let mut jpeg = Vec::new();
+        self.load(picture);
+        self.shrink(widest);
+        self.encode_jpeg(&mut jpeg)?;
+        Ok(jpeg)
+    }
+
     /// Writes the canvas to a JPEG file.
     pub fn save_jpeg(&self, path: &Path) -> io::Result<()> {
         let mut jpeg = Vec::new();

@@ -20,7 +20,7 @@ use super::orders::Order;
 use super::problem::Problem;
 use super::regions::ZoneArea;
 use super::state::{Page, Shared};
-use crate::config::{Camera, Config};
+use crate::config::{Camera, Config, NoCamera};
 use crate::pipeline::{ControlError, Status};
 use crate::render::Canvas;
 
@@ -94,11 +94,8 @@ impl Cameras {
 impl Shared {
     /// There is such a camera.
     pub(super) fn known(&self, camera: &str) -> Result<(), Problem> {
-        let config = self.config();
-        let names =
-            || config.cameras.iter().map(|camera| camera.name.as_str()).collect::<Vec<_>>().join(", ");
-        let unknown = || Problem::not_found(format!("there is no camera {camera:?}; there are {}", names()));
-        config.camera(camera).map(drop).ok_or_else(unknown)
+        let unknown = |error: NoCamera| Problem::not_found(error.to_string());
+        self.config().known_camera(camera).map(drop).map_err(unknown)
     }
 }
 
@@ -170,10 +167,8 @@ async fn picture(State(page): State<Page>, Path(camera): Path<String>) -> Result
     let jpeg = page
         .aside(move |page| {
             let picture = page.control.picture(&camera, PICTURE)?;
-            let (mut canvas, mut jpeg) = (Canvas::default(), Vec::new());
-            canvas.load(&picture);
-            canvas.encode_jpeg(&mut jpeg).map_err(|error| Problem::unavailable(error.to_string()))?;
-            Ok(jpeg)
+            let jpeg = Canvas::default().jpeg(&picture, usize::MAX);
+            jpeg.map_err(|error| Problem::unavailable(error.to_string()))
         })
         .await?;
     Ok(([(header::CONTENT_TYPE, "image/jpeg")], jpeg).into_response())

@@ -1,15 +1,14 @@
 //! The files that the settings of the page name: who may look, and the certificate.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
 use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::auth::Access;
-use crate::config::{self, FileRef, FileRefError, SecretError};
+use crate::config::{self, FileRef, SecretError};
+use crate::pem::{self, PemError};
 
 /// The longest token or hash, bytes.
 const MOST_SECRET: u64 = 4096;
@@ -30,9 +29,7 @@ pub(super) enum FilesError {
     )]
     ShortToken(FileRef),
     #[error("web.{key} {file}: {source}")]
-    Path { key: &'static str, file: FileRef, source: FileRefError },
-    #[error("web.{key} {file}: {source}; it must be a PEM file with {wanted}")]
-    Pem { key: &'static str, file: FileRef, wanted: &'static str, source: pem::Error },
+    Pem { key: &'static str, file: FileRef, source: PemError },
     #[error("web.certificate and web.key: {0}; do they belong together?")]
     Certificate(#[source] rustls::Error),
 }
@@ -51,7 +48,13 @@ impl Files {
     /// If one is not there, or not what it should be.
     pub fn read(web: &config::Web) -> Result<Self, FilesError> {
         let certificate = match (&web.certificate, &web.key) {
-            (Some(certificate), Some(key)) => Some((chain(certificate)?, private_key(key)?)),
+            (Some(certificate), Some(key)) => {
+                let failed =
+                    |key, file: &FileRef, source| FilesError::Pem { key, file: file.clone(), source };
+                let chain =
+                    pem::certificates(certificate).map_err(|e| failed("certificate", certificate, e))?;
+                Some((chain, pem::private_key(key).map_err(|e| failed("key", key, e))?))
+            }
             _ => None, // neither; one without the other is no valid configuration
         };
         let password = secret("password_file", web.password_file.as_ref())?;
@@ -93,24 +96,4 @@ fn secret(key: &'static str, file: Option<&FileRef>) -> Result<Option<String>, F
         file.secret(MOST_SECRET).map_err(failed)
     };
     file.map(read).transpose()
-}
-
-fn chain(file: &FileRef) -> Result<Vec<CertificateDer<'static>>, FilesError> {
-    let (key, wanted) = ("certificate", "certificates");
-    let failed = |source| FilesError::Pem { key, file: file.clone(), wanted, source };
-    let read: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path(key, file)?).map_err(failed)?.collect();
-    match read.map_err(failed)? {
-        none if none.is_empty() => Err(failed(pem::Error::NoItemsFound)),
-        some => Ok(some),
-    }
-}
-
-fn private_key(file: &FileRef) -> Result<PrivateKeyDer<'static>, FilesError> {
-    let (key, wanted) = ("key", "a private key that is not encrypted");
-    let failed = |source| FilesError::Pem { key, file: file.clone(), wanted, source };
-    PrivateKeyDer::from_pem_file(path(key, file)?).map_err(failed)
-}
-
-fn path(key: &'static str, file: &FileRef) -> Result<PathBuf, FilesError> {
-    file.path().map_err(|source| FilesError::Path { key, file: file.clone(), source })
 }

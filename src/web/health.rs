@@ -11,7 +11,6 @@ use super::problem::Problem;
 use super::samples::Sample;
 use super::state::Page;
 use crate::config::Config;
-use crate::pipeline::Status;
 
 /// A frame must be analysed in this time, or in that of three frames if these are rarer.
 const LATELY: Duration = Duration::from_secs(10);
@@ -36,9 +35,8 @@ async fn healthz() -> StatusCode {
 )]
 async fn readyz(State(page): State<Page>) -> Result<StatusCode, Problem> {
     let report = Sample::now(&page).await?.report;
-    let silent = |status: Status| !matches!(status, Status::Opening | Status::Online);
     let lately = page.since_analysed().is_some_and(|since| since < lately(&page.config()));
-    if lately || report.cameras.iter().all(|camera| silent(camera.status)) {
+    if lately || report.cameras.iter().all(|camera| camera.status.is_silent()) {
         return Ok(StatusCode::NO_CONTENT);
     }
     Err(Problem::unavailable("no frame was analysed lately; /api/v1/status says how each camera is"))

@@ -49,12 +49,7 @@ impl Sample {
 
     /// As [`Sample::take`], off the threads that serve.
     pub async fn now(page: &Page) -> Result<Self, Problem> {
-        let page = page.clone();
-        match spawn_blocking(move || Self::take(&page)).await {
-            Ok(Ok(sample)) => Ok(sample),
-            Ok(Err(error)) => Err(Problem::unavailable(error.to_string())),
-            Err(_) => Err(Problem::unavailable("the box is about to stop")),
-        }
+        page.aside(|page| Self::take(page).map_err(|error| Problem::unavailable(error.to_string()))).await
     }
 
     fn point(&self) -> Point {

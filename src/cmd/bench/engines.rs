@@ -46,23 +46,22 @@ pub fn run(
     let kinds = if kinds.is_empty() { &KINDS } else { kinds };
     let open = |kind: &EngineKind| Runner::open(pack, *kind, options);
     let mut runners: Vec<Runner> = kinds.iter().filter_map(open).collect();
-    let [width, height] = pack.manifest().image.size;
     let mut outputs = Vec::new();
     for round in 0..=rounds {
         for runner in &mut runners {
-            runner.round(height, width, round > 0, &mut outputs)?;
+            runner.round(pack.manifest().image.size, round > 0, &mut outputs)?;
         }
     }
     let medians = |runner: &mut Runner| {
         let each = BATCHES.into_iter().zip(&mut runner.times);
-        each.map(|(batch, times)| (batch, median(times).as_secs_f64() * 1e3 / batch as f64))
-            .collect::<Vec<_>>()
+        each.map(|(batch, times)| (batch, median(times).as_secs_f64() * 1e3 / batch as f64)).collect()
     };
-    let first = runners.first_mut().map(medians).context("no engine takes this pack")?;
-    let rows = runners.iter_mut().map(|runner| {
-        let image_ms = medians(runner);
+    let rows = runners.iter_mut().map(|runner| (medians(runner), runner.kind, runner.description.clone()));
+    let rows: Vec<(Vec<(usize, f64)>, _, _)> = rows.collect();
+    let first = rows.first().map(|(first, ..)| first.clone()).context("no engine takes this pack")?;
+    let rows = rows.into_iter().map(|(image_ms, engine, description)| {
         let speed = first.iter().zip(&image_ms).map(|((batch, a), (_, b))| (*batch, a / b)).collect();
-        Row { engine: runner.kind, description: std::mem::take(&mut runner.description), image_ms, speed }
+        Row { engine, description, image_ms, speed }
     });
     let rows: Vec<_> = rows.collect();
     if json {
@@ -100,27 +99,32 @@ impl Runner {
     }
 
     /// Each batch once.
-    fn round(
-        &mut self,
-        height: usize,
-        width: usize,
-        counts: bool,
-        outputs: &mut Vec<Tensor>,
-    ) -> anyhow::Result<()> {
+    fn round(&mut self, size: [usize; 2], counts: bool, outputs: &mut Vec<Tensor>) -> anyhow::Result<()> {
         for (batch, times) in BATCHES.into_iter().zip(&mut self.times) {
-            let shape = [batch, 3, height, width];
-            let data = vec![0.1; shape.iter().product()];
-            let start = Instant::now();
-            self.session.run(&[Input::F32 { shape: &shape, data: &data }], outputs)?;
+            let time = timed(&mut *self.session, size, batch, outputs)?;
             if counts {
-                times.push(start.elapsed());
+                times.push(time);
             }
         }
         Ok(())
     }
 }
 
-fn median(times: &mut [Duration]) -> Duration {
+/// How long the image tower takes for `batch` pictures, of this width and height, at once.
+pub fn timed(
+    session: &mut dyn Session,
+    [width, height]: [usize; 2],
+    batch: usize,
+    outputs: &mut Vec<Tensor>,
+) -> anyhow::Result<Duration> {
+    let shape = [batch, 3, height, width];
+    let data = vec![0.1; shape.iter().product()];
+    let start = Instant::now();
+    session.run(&[Input::F32 { shape: &shape, data: &data }], outputs)?;
+    Ok(start.elapsed())
+}
+
+pub fn median(times: &mut [Duration]) -> Duration {
     times.sort_unstable();
     times.get(times.len() / 2).copied().unwrap_or_default()
 }

@@ -14,7 +14,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::cmd::assemble::Loaded;
 use crate::config::{BrokerKind, Config, EngineKind, Regions};
 use crate::detect::Detection;
-use crate::engine::{Input, Options, Tensor};
+use crate::engine::Options;
 use crate::frame::{Frame, Rect};
 use crate::mqtt::{Broker, Mqtt};
 use crate::pack::{Pack, Role};
@@ -181,18 +181,9 @@ fn crowd(count: usize, width: f32, height: f32) -> Vec<Detection> {
 fn tower_alone(loaded: &Loaded, batch: usize, runs: u32) -> anyhow::Result<Duration> {
     let model = loaded.pack.model(Role::Image, loaded.engine.name())?;
     let mut session = loaded.engine.load(&model, loaded.options)?;
-    let [width, height] = loaded.pack.manifest().image.size;
-    let shape = [batch, 3, height, width];
-    let data = vec![0.1f32; shape.iter().product()];
-    let mut outputs: Vec<Tensor> = Vec::new();
-    let mut times = Vec::new();
-    for _ in 0..runs.max(3) {
-        let start = Instant::now();
-        session.run(&[Input::F32 { shape: &shape, data: &data }], &mut outputs)?;
-        times.push(start.elapsed());
-    }
-    times.sort_unstable();
-    Ok(times.get(times.len() / 2).copied().unwrap_or_default())
+    let (size, mut outputs) = (loaded.pack.manifest().image.size, Vec::new());
+    let times = (0..runs.max(3)).map(|_| engines::timed(&mut *session, size, batch, &mut outputs));
+    Ok(engines::median(&mut times.collect::<anyhow::Result<Vec<_>>>()?))
 }
 
 /// Means over the measured frames.

@@ -8,6 +8,7 @@ use safetensors::tensor::{Dtype, SafeTensors};
 use crate::clip::Embeddings;
 use crate::cmd::assemble::read_bounded;
 use crate::heads::{Interaction, Recalled, Surroundings, Tensor, Tensors, similarity};
+use crate::lab::transformer::floats;
 
 /// A case holds `person [N, D]`, `object [O, D]`, `context [D]`, `memory [M, D]` with its `slots [M]` (i64), and
 /// `text [L, D]`, all raw encoder outputs.
@@ -57,7 +58,7 @@ impl Case {
                 tensor.dtype(),
                 tensor.shape()
             );
-            Ok(tensor.data().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+            Ok(floats(tensor.data()))
         };
         let slots = file.tensor("slots").context("tensor slots")?;
         ensure!(slots.dtype() == Dtype::I64, "tensor slots is {:?}, not i64", slots.dtype());

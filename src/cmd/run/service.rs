@@ -44,8 +44,7 @@ impl<O: Observer> Service<O> {
 
     /// Nothing is left to wait for.
     fn is_settled(&self) -> bool {
-        let silent = |status: &Status| !matches!(status, Status::Opening | Status::Online);
-        self.analysed || self.cameras.iter().all(|(_, status)| silent(status))
+        self.analysed || self.cameras.iter().all(|(_, status)| status.is_silent())
     }
 
     fn tell(&self) {

@@ -186,13 +186,13 @@ impl Supervisor {
         let camera = match (camera, &self.config.cameras[..]) {
             (Some(name), _) => name,
             (None, [only]) => only.name.clone(),
-            (None, _) => return Err(one(format!("say which camera; there are {}", self.names()))),
+            (None, _) => {
+                return Err(one(format!("say which camera; there are {}", self.config.camera_names())));
+            }
         };
         self.known(&camera)?;
         let picture = self.control.picture(&camera, PICTURE).map_err(one)?;
-        let (mut canvas, mut jpeg) = (Canvas::default(), Vec::new());
-        canvas.load(&picture);
-        canvas.encode_jpeg(&mut jpeg).map_err(one)?;
+        let jpeg = Canvas::default().jpeg(&picture, usize::MAX).map_err(one)?;
         let bytes = jpeg.len();
         if !self.publisher.snapshot(&camera, jpeg) {
             return Err(one("the connection was lost"));
@@ -201,13 +201,7 @@ impl Supervisor {
     }
 
     pub(super) fn known(&self, camera: &str) -> Result<(), Problems> {
-        let unknown = || one(format!("there is no camera {camera:?}; there are {}", self.names()));
-        self.config.camera(camera).map(drop).ok_or_else(unknown)
-    }
-
-    fn names(&self) -> String {
-        let names: Vec<_> = self.config.cameras.iter().map(|camera| camera.name.as_str()).collect();
-        names.join(", ")
+        self.config.known_camera(camera).map(drop).map_err(one)
     }
 
     /// Makes ready what `loaded` wants otherwise, and has the pipeline swap it in.

@@ -71,10 +71,7 @@ impl EditedAction {
 pub fn with_words(text: &str, actions: &[EditedAction], background: &[String]) -> Result<String, EditError> {
     let (mut document, before) = read(text)?;
     let kept = EditedAction::matches(&before.actions, actions);
-    let places = place::arrange(&mut document, None, "action", before.actions.len(), &kept)?;
-    for ((edited, kept), place) in actions.iter().zip(&kept).zip(places) {
-        let known = kept.and_then(|index| before.actions.get(index));
-        let Some(table) = place::element(&mut document, None, "action", place) else { continue };
+    each(&mut document, None, "action", &before.actions, actions, &kept, |table, known, edited| {
         if known.is_none_or(|known| known.name != edited.name) {
             put(table, "name", edited.name.as_str().into());
         }
@@ -91,7 +88,7 @@ pub fn with_words(text: &str, actions: &[EditedAction], background: &[String]) -
         {
             put(table, "minimum_duration", duration.to_string().into());
         }
-    }
+    })?;
     if before.vocabulary.background != background {
         let section = document.entry("vocabulary").or_insert_with(toml_edit::table);
         let section = section.as_table_like_mut().ok_or(EditError::NoList("vocabulary"))?;
@@ -113,32 +110,46 @@ pub fn with_regions(text: &str, camera: &str, zones: &[Zone], masks: &[Mask]) ->
         zones,
         &[&|known, zone| known.name == zone.name, &|known, zone| known.polygon == zone.polygon],
     );
-    let places = place::arrange(&mut document, Some(index), "zone", known.zones.len(), &kept)?;
-    for ((zone, kept), place) in zones.iter().zip(&kept).zip(places) {
-        let known = kept.and_then(|index| known.zones.get(index));
-        let Some(table) = place::element(&mut document, Some(index), "zone", place) else { continue };
+    each(&mut document, Some(index), "zone", &known.zones, zones, &kept, |table, known, zone| {
         if known.is_none_or(|known| known.name != zone.name) {
             put(table, "name", zone.name.as_str().into());
         }
         if known.is_none_or(|known| known.polygon != zone.polygon) {
             put(table, "polygon", polygon(&zone.polygon));
         }
-    }
+    })?;
 
     let kept =
         list::matches(&known.masks, masks, &[&|known, mask| known.polygon == mask.polygon, &|_, _| true]);
-    let places = place::arrange(&mut document, Some(index), "mask", known.masks.len(), &kept)?;
-    for ((mask, kept), place) in masks.iter().zip(&kept).zip(places) {
-        let known = kept.and_then(|index| known.masks.get(index));
-        let Some(table) = place::element(&mut document, Some(index), "mask", place) else { continue };
+    each(&mut document, Some(index), "mask", &known.masks, masks, &kept, |table, known, mask| {
         if known.is_none() && !mask.name.is_empty() {
             put(table, "name", mask.name.as_str().into());
         }
         if known.is_none_or(|known| known.polygon != mask.polygon) {
             put(table, "polygon", polygon(&mask.polygon));
         }
-    }
+    })?;
     Ok(document.to_string())
+}
+
+/// Makes the list `key` hold a table for each of `wanted`, which `change` brings from what it was, if it is `kept`, to what
+/// is wanted.
+fn each<K, W>(
+    document: &mut DocumentMut,
+    camera: Option<usize>,
+    key: &'static str,
+    known: &[K],
+    wanted: &[W],
+    kept: &[Option<usize>],
+    change: impl Fn(&mut dyn TableLike, Option<&K>, &W),
+) -> Result<(), EditError> {
+    let places = place::arrange(document, camera, key, known.len(), kept)?;
+    for ((wanted, kept), place) in wanted.iter().zip(kept).zip(places) {
+        if let Some(table) = place::element(document, camera, key, place) {
+            change(table, kept.and_then(|index| known.get(index)), wanted);
+        }
+    }
+    Ok(())
 }
 
 /// The text as it can be changed, and what it says.

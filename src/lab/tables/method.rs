@@ -6,6 +6,7 @@ use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
 use crate::heads::{Kind, Metadata};
+use crate::lab::temporal::{About, Temporal};
 
 /// What scores, and how.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize, Serialize)]
@@ -72,18 +73,13 @@ impl Method {
     /// What heads of a file, or what is compared with them, were trained as. Units that repeat are named once, as the
     /// authors repeat them.
     pub fn of_heads(bytes: &[u8]) -> anyhow::Result<Self> {
-        let file = SafeTensors::deserialize(bytes)?;
-        let (_, header) = SafeTensors::read_metadata(bytes)?;
-        let names = file.names();
-        let blocks = names
-            .iter()
-            .filter(|name| name.starts_with("temporal.block.") && name.ends_with(".norm1.weight"));
-        let blocks = blocks.count();
-        if blocks > 0 {
-            let words = file.tensor("words.before").ok();
-            let vectors = words.and_then(|words| words.shape().first().copied());
+        if Temporal::is(bytes) {
+            let About { blocks, vectors, .. } = About::read(bytes)?;
+            let vectors = vectors.map(|vectors| vectors.count);
             return Ok(Self { temporal: Some(blocks), vectors, ..Self::default() });
         }
+        let file = SafeTensors::deserialize(bytes)?;
+        let (_, header) = SafeTensors::read_metadata(bytes)?;
         let metadata = Metadata::parse(header.metadata().as_ref().unwrap_or(&HashMap::new()))?;
         let units = &metadata.units;
         let period = (1..units.len()).find(|period| {
@@ -92,7 +88,7 @@ impl Method {
         let once = units.iter().take(period.unwrap_or(units.len())).copied().collect();
         Ok(Self {
             units: Some(Units(once)),
-            prompting: names.iter().any(|name| name.starts_with("prompt.")),
+            prompting: file.names().iter().any(|name| name.starts_with("prompt.")),
             after: (units.contains(&Kind::Memory) && metadata.after == 0).then_some(0),
             ..Self::default()
         })

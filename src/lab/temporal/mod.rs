@@ -19,7 +19,7 @@ use safetensors::tensor::Dtype;
 
 use crate::heads::Reach;
 use crate::lab::dataset::Sample;
-use crate::lab::transformer::{Lookup, Weights, tensors};
+use crate::lab::transformer::{Lookup, Weights, floats, tensors};
 
 /// What the file's metadata call its format.
 pub const FORMAT: &str = "watchword temporal 1";
@@ -108,6 +108,49 @@ impl About {
         }
         shapes
     }
+
+    /// What a file that [`Temporal::bytes`] made says of itself.
+    pub fn read(bytes: &[u8]) -> anyhow::Result<Self> {
+        let (_, header) = SafeTensors::read_metadata(bytes)?;
+        let empty = HashMap::new();
+        let map = header.metadata().as_ref().unwrap_or(&empty);
+        let text = |key: &str| map.get(key).with_context(|| format!("metadata {key} is missing"));
+        fn number<T: std::str::FromStr>(key: &str, text: &str) -> anyhow::Result<T> {
+            text.parse().ok().with_context(|| format!("metadata {key} is {text:?}: it must be a number"))
+        }
+        let positive = |key: &str| {
+            let value: f32 = number(key, text(key)?)?;
+            ensure!(value.is_finite() && value > 0.0, "metadata {key} is {value}: it must be positive");
+            anyhow::Ok(value)
+        };
+        let count = |key: &str, most: usize| {
+            let value: usize = number(key, text(key)?)?;
+            ensure!(value <= most, "metadata {key} is {value}: {most} at most");
+            anyhow::Ok(value)
+        };
+        ensure!(text("format")? == FORMAT, "its format is {:?}, not {FORMAT:?}", text("format")?);
+        let file = SafeTensors::deserialize(bytes)?;
+        let vectors = file.tensor(WORDS[0]).ok().map(|words| words.shape().to_vec());
+        let vectors = vectors.map(|shape| match shape[..] {
+            [count, width] if count > 0 && width > 0 => Ok(Vectors { count, width }),
+            _ => bail!("tensor {} is {shape:?}: it must be a vector a row", WORDS[0]),
+        });
+        let position = file.tensor("temporal.position").context("tensor temporal.position")?;
+        let about = Self {
+            reach: Reach {
+                before: count("memory_before", MOST_FRAMES - 1)?,
+                after: count("memory_after", MOST_FRAMES - 1)?,
+                rate: positive("memory_rate")?,
+            },
+            blocks: count("blocks", MOST_BLOCKS)?,
+            width: position.shape().last().copied().unwrap_or_default(),
+            tau: positive("tau")?,
+            embedding: text("embedding")?.clone(),
+            vectors: vectors.transpose()?,
+        };
+        ensure!(about.frames() <= MOST_FRAMES && about.width > 0, "it is for no or too many frames");
+        Ok(about)
+    }
 }
 
 impl Temporal {
@@ -136,44 +179,8 @@ impl Temporal {
 
     /// Reads a file that [`Temporal::bytes`] made.
     pub fn read(bytes: &[u8], device: &Device) -> anyhow::Result<Self> {
-        let (_, header) = SafeTensors::read_metadata(bytes)?;
-        let empty = HashMap::new();
-        let map = header.metadata().as_ref().unwrap_or(&empty);
-        let text = |key: &str| map.get(key).with_context(|| format!("metadata {key} is missing"));
-        fn number<T: std::str::FromStr>(key: &str, text: &str) -> anyhow::Result<T> {
-            text.parse().ok().with_context(|| format!("metadata {key} is {text:?}: it must be a number"))
-        }
-        let positive = |key: &str| {
-            let value: f32 = number(key, text(key)?)?;
-            ensure!(value.is_finite() && value > 0.0, "metadata {key} is {value}: it must be positive");
-            anyhow::Ok(value)
-        };
-        let count = |key: &str, most: usize| {
-            let value: usize = number(key, text(key)?)?;
-            ensure!(value <= most, "metadata {key} is {value}: {most} at most");
-            anyhow::Ok(value)
-        };
-        ensure!(text("format")? == FORMAT, "its format is {:?}, not {FORMAT:?}", text("format")?);
+        let about = About::read(bytes)?;
         let file = SafeTensors::deserialize(bytes)?;
-        let vectors = file.tensor(WORDS[0]).ok().map(|words| words.shape().to_vec());
-        let vectors = vectors.map(|shape| match shape[..] {
-            [count, width] if count > 0 && width > 0 => Ok(Vectors { count, width }),
-            _ => bail!("tensor {} is {shape:?}: it must be a vector a row", WORDS[0]),
-        });
-        let position = file.tensor("temporal.position").context("tensor temporal.position")?;
-        let about = About {
-            reach: Reach {
-                before: count("memory_before", MOST_FRAMES - 1)?,
-                after: count("memory_after", MOST_FRAMES - 1)?,
-                rate: positive("memory_rate")?,
-            },
-            blocks: count("blocks", MOST_BLOCKS)?,
-            width: position.shape().last().copied().unwrap_or_default(),
-            tau: positive("tau")?,
-            embedding: text("embedding")?.clone(),
-            vectors: vectors.transpose()?,
-        };
-        ensure!(about.frames() <= MOST_FRAMES && about.width > 0, "it is for no or too many frames");
         let shapes = about.shapes();
         if let Some(name) =
             file.names().into_iter().find(|name| shapes.iter().all(|(known, ..)| known != name))
@@ -185,8 +192,7 @@ impl Temporal {
             let view = file.tensor(&name).with_context(|| format!("tensor {name}"))?;
             let fits = view.shape() == shape && view.dtype() == Dtype::F32;
             ensure!(fits, "tensor {name} is {:?} {:?}, it must be F32 {shape:?}", view.dtype(), view.shape());
-            let values: Vec<f32> =
-                view.data().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+            let values = floats(view.data());
             ensure!(
                 values.iter().all(|value| value.is_finite()),
                 "tensor {name} holds a number that is not finite"

@@ -113,5 +113,5 @@ pub fn set(own: &Weights, weights: &heads::Tensors, device: &Device) -> anyhow::
 }
 
 fn loaded(tensor: &heads::Tensor<'_>, device: &Device) -> anyhow::Result<Tensor> {
-    Ok(Tensor::from_vec(floats(tensor), tensor.shape.clone(), device)?)
+    Ok(Tensor::from_vec(floats(&tensor.bytes), tensor.shape.clone(), device)?)
 }

@@ -32,7 +32,7 @@ impl Network {
             }
             let scale =
                 if name.starts_with("unit.") && !name.contains(".norm.") { deviation / DRAWN } else { 1.0 };
-            let values: Vec<f32> = floats(&tensor).iter().map(|value| value * scale).collect();
+            let values: Vec<f32> = floats(&tensor.bytes).iter().map(|value| value * scale).collect();
             weights.insert(name, Var::from_vec(values, tensor.shape, device)?);
         }
         Ok(Self { metadata: metadata.clone(), weights, layers: size.layers })

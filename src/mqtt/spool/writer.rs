@@ -156,9 +156,9 @@ impl Writer {
     /// Sets the file aside and begins another, with what can be saved.
     fn begin_anew(&mut self, error: &DatabaseError) {
         self.file = None;
-        let time = self.shared.clock.utc().strftime("%Y%m%dT%H%M%SZ");
+        let now = self.shared.clock.utc();
         let label = if let DatabaseError::Newer(_) = error { "newer" } else { "corrupt" };
-        let begun = database::set_aside(&self.path, &format!("{label}-{time}")).map_err(DatabaseError::from).and_then(
+        let begun = database::set_aside(&self.path, label, now).map_err(DatabaseError::from).and_then(
             |aside| {
                 error!(path = ?self.path, %error, ?aside, "the spool's file is set aside and a new one begun");
                 let (mut file, _) = File::open(&self.path)?;

@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, InvalidDnsNameError, PrivateKeyDer, ServerName};
+use rustls::pki_types::{InvalidDnsNameError, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::config::{FileRef, FileRefError, Tls};
+use crate::config::{FileRef, Tls};
+use crate::pem::{self, PemError};
 pub(super) use verify::Unpinned;
 use verify::{Trust, Verifier};
 
@@ -20,9 +20,7 @@ use verify::{Trust, Verifier};
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     #[error("mqtt.tls.{key} {file}: {source}")]
-    NoFile { key: &'static str, file: FileRef, source: FileRefError },
-    #[error("mqtt.tls.{key} {file}: {source}; it must be a PEM file with {wanted}")]
-    Pem { key: &'static str, file: FileRef, wanted: &'static str, source: pem::Error },
+    File { key: &'static str, file: FileRef, source: PemError },
     #[error("mqtt.tls.ca_file {file}: {source}")]
     Authority { file: FileRef, source: rustls::Error },
     #[error(
@@ -49,10 +47,8 @@ pub(super) fn client(settings: &Tls) -> Result<ClientConfig, TlsError> {
         .with_custom_certificate_verifier(Arc::new(verifier));
     let mut config = match (&settings.client_certificate, &settings.client_key) {
         (Some(certificate), Some(key)) => {
-            let chain = certificates("client_certificate", certificate)?;
-            let wanted = "a private key that is not encrypted";
-            let key = PrivateKeyDer::from_pem_file(path("client_key", key)?)
-                .map_err(|source| TlsError::Pem { key: "client_key", file: key.clone(), wanted, source })?;
+            let chain = read("client_certificate", certificate, pem::certificates)?;
+            let key = read("client_key", key, pem::private_key)?;
             builder.with_client_auth_cert(chain, key).map_err(TlsError::Client)?
         }
         _ => builder.with_no_client_auth(),
@@ -79,7 +75,7 @@ fn trust(settings: &Tls, provider: &Arc<CryptoProvider>) -> Result<Trust, TlsErr
 
 fn own_roots(file: &FileRef) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
-    for certificate in certificates("ca_file", file)? {
+    for certificate in read("ca_file", file, pem::certificates)? {
         roots.add(certificate).map_err(|source| TlsError::Authority { file: file.clone(), source })?;
     }
     Ok(roots)
@@ -97,18 +93,12 @@ fn system_roots() -> Result<RootCertStore, TlsError> {
     Ok(roots)
 }
 
-/// At least one.
-fn certificates(key: &'static str, file: &FileRef) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let failed = |source| TlsError::Pem { key, file: file.clone(), wanted: "certificates", source };
-    let read: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path(key, file)?).map_err(failed)?.collect();
-    match read.map_err(failed)? {
-        none if none.is_empty() => Err(failed(pem::Error::NoItemsFound)),
-        some => Ok(some),
-    }
-}
-
-fn path(key: &'static str, file: &FileRef) -> Result<std::path::PathBuf, TlsError> {
-    file.path().map_err(|source| TlsError::NoFile { key, file: file.clone(), source })
+fn read<T>(
+    key: &'static str,
+    file: &FileRef,
+    read: impl FnOnce(&FileRef) -> Result<T, PemError>,
+) -> Result<T, TlsError> {
+    read(file).map_err(|source| TlsError::File { key, file: file.clone(), source })
 }
 
 fn name(settings: &Tls) -> Result<Option<ServerName<'static>>, TlsError> {

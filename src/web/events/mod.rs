@@ -191,10 +191,7 @@ impl Writer {
 
     fn encode(&mut self, picture: &Picture) -> Option<Vec<u8>> {
         self.pictures.fetch_sub(1, Ordering::Relaxed);
-        let mut jpeg = Vec::new();
-        self.canvas.load(picture);
-        self.canvas.shrink(super::live::WIDEST);
-        self.canvas.encode_jpeg(&mut jpeg).ok().map(|()| jpeg)
+        self.canvas.jpeg(picture, super::live::WIDEST).ok()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Store>> {
@@ -209,7 +206,7 @@ fn open(path: &Path, clock: &dyn Clock) -> Result<Store, DatabaseError> {
         Err(DatabaseError::Newer(_)) => "newer",
         opened => return opened,
     };
-    let aside = database::set_aside(path, &format!("{label}-{}", clock.utc().strftime("%Y%m%dT%H%M%SZ")))?;
+    let aside = database::set_aside(path, label, clock.utc())?;
     error!(?path, ?aside, "the timeline's file cannot be used; it is set aside and a new one begun");
     Store::open(path)
 }
