@@ -420,6 +420,7 @@ fn what_comes_from_elsewhere_or_is_too_much_is_refused() {
     assert!(raw(address, live.as_bytes()).starts_with("HTTP/1.1 403"));
 
     // Ways out of the folder that there is none of.
+    until("the timeline is open", || get(address, "/api/v1/events").status == 200);
     let escapes = [
         "/../../../../etc/passwd",
         "/%2e%2e/%2e%2e/%2e%2e/etc/passwd",
