@@ -5,6 +5,7 @@
 mod disk;
 mod identity;
 mod pace;
+mod power;
 mod thermal;
 mod tree;
 mod watch;
@@ -12,6 +13,7 @@ mod watch;
 pub use disk::{Disk, Wear, disk_of};
 pub use identity::{Identity, Soc};
 pub use pace::{Pace, SlowedBy};
+pub use power::{NoPower, PowerMeter};
 pub use thermal::{Zone, zones};
 pub use tree::Tree;
 pub(crate) use watch::remedy;

@@ -45,6 +45,9 @@ impl Detection {
     }
 }
 
+/// Appends who is in a picture of this width and height, whatever their class says; see [`Detector::pretend`].
+pub type Crowd = Box<dyn FnMut(f32, f32, &mut Vec<Detection>) + Send>;
+
 /// Why a detector is of no use, or a frame was not looked at.
 #[derive(Debug, thiserror::Error)]
 pub enum DetectError {
@@ -101,6 +104,7 @@ pub struct Detector {
     frame: (f32, f32),
     outputs: Vec<Tensor>,
     found: Vec<Detection>,
+    crowd: Option<Crowd>,
 }
 
 impl Detector {
@@ -156,6 +160,7 @@ impl Detector {
             placement: Placement { source: whole, target: whole },
             frame,
             outputs: Vec::new(),
+            crowd: None,
             spec,
         };
         detector.detect(&mut Vec::new())?;
@@ -209,7 +214,19 @@ impl Detector {
             objects: self.settings.max_objects,
         };
         nms::suppress(&mut self.found, self.settings.nms_iou, room, out);
+        if let Some(crowd) = &mut self.crowd {
+            out.retain(|d| d.class != self.spec.person);
+            let others = out.len();
+            crowd(width, height, out);
+            out.iter_mut().skip(others).for_each(|d| d.class = self.spec.person);
+        }
         Ok(())
+    }
+
+    /// Does its work from now on and then finds `crowd` in place of the persons who are there, to measure with people
+    /// of a known number.
+    pub fn pretend(&mut self, crowd: Crowd) {
+        self.crowd = Some(crowd);
     }
 
     /// The names of all classes.

@@ -6,6 +6,8 @@
 //! [`LANES`]: down first, on contiguous bytes in 16-bit fixed point; then across, with the block's rows side by side,
 //! so that one weight multiplies a vector. Both loops are written for the compiler to vectorise on SSE2 and NEON.
 
+use rten_simd::{Isa, SimdOp};
+
 use super::picture::Matrix;
 use super::taps::{Axis, Taps};
 use super::{Filter, Fit, Picture, PixelFormat, Placement, Rect};
@@ -61,6 +63,30 @@ pub struct Converter {
     columns: Vec<Lanes>,
     /// The block after the across pass, by channel: YUV, then RGB, then normalised.
     channels: [Vec<Lanes>; 3],
+}
+
+/// The blocks of a conversion. As an operation of `rten-simd` its loops, which are plain ones, are compiled once for each
+/// width of vectors, and the widest that the processor has is taken.
+struct Blocks<'a> {
+    converter: &'a mut Converter,
+    picture: &'a Picture,
+    out: &'a mut [f32],
+    columns: usize,
+    rows: usize,
+    left: usize,
+    top: usize,
+}
+
+impl SimdOp for Blocks<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn eval<I: Isa>(self, _: I) {
+        let Self { converter, picture, out, columns, rows, left, top } = self;
+        for first in (0..rows).step_by(LANES) {
+            converter.block(picture, [first, LANES.min(rows - first)], columns, [left, top], out);
+        }
+    }
 }
 
 impl Converter {
@@ -124,24 +150,34 @@ impl Converter {
                 self.down[index].prepare(axis(picture.height, source.y1, source.y2, rows, half));
             }
         }
-        for first in (0..rows).step_by(LANES) {
-            let count = LANES.min(rows - first);
-            let mut channel = 0;
-            for (plane, shape) in picture.format.shapes().iter().enumerate() {
-                self.block_down(picture, plane, first, count);
-                let across = &self.across[usize::from(shape.half_width)];
-                let channels = &mut self.channels[channel..];
-                match shape.channels {
-                    1 => block_across::<1>(across, &self.columns, channels),
-                    2 => block_across::<2>(across, &self.columns, channels),
-                    _ => block_across::<3>(across, &self.columns, channels),
-                }
-                channel += shape.channels;
-            }
-            self.colour(picture, columns);
-            self.store(out, left, top + first, columns, count);
-        }
+        Blocks { converter: self, picture, out, columns, rows, left, top }.dispatch();
         placement
+    }
+
+    /// Makes the `count` output rows from `first` on, of so many `columns`, and puts them at `left` and `top` of the tensor.
+    #[inline(always)]
+    fn block(
+        &mut self,
+        picture: &Picture,
+        [first, count]: [usize; 2],
+        columns: usize,
+        [left, top]: [usize; 2],
+        out: &mut [f32],
+    ) {
+        let mut channel = 0;
+        for (plane, shape) in picture.format.shapes().iter().enumerate() {
+            self.block_down(picture, plane, first, count);
+            let across = &self.across[usize::from(shape.half_width)];
+            let channels = &mut self.channels[channel..];
+            match shape.channels {
+                1 => block_across::<1>(across, &self.columns, channels),
+                2 => block_across::<2>(across, &self.columns, channels),
+                _ => block_across::<3>(across, &self.columns, channels),
+            }
+            channel += shape.channels;
+        }
+        self.colour(picture, columns);
+        self.store(out, left, top + first, columns, count);
     }
 
     /// Fills what `placement` leaves free.
@@ -164,6 +200,7 @@ impl Converter {
     }
 
     /// Makes `count` output rows of a plane, at the input's columns, and turns them so that a column's rows lie together.
+    #[inline(always)]
     fn block_down(&mut self, picture: &Picture, plane: usize, first: usize, count: usize) {
         let shape = picture.format.shapes()[plane];
         let down = &self.down[usize::from(shape.half_height)];
@@ -195,6 +232,7 @@ impl Converter {
     }
 
     /// Turns the block's first `columns` columns into the tensor's planes.
+    #[inline(always)]
     fn colour(&mut self, picture: &Picture, columns: usize) {
         let [first, second, third] = &mut self.channels;
         let (first, second, third) =
@@ -232,6 +270,7 @@ impl Converter {
     }
 
     /// Copies `count` rows of the block to the tensor.
+    #[inline(always)]
     fn store(&self, out: &mut [f32], left: usize, top: usize, columns: usize, count: usize) {
         let Layout { width, height, .. } = self.layout;
         for (plane, channel) in out.chunks_exact_mut(width * height).zip(&self.channels) {
@@ -247,6 +286,7 @@ impl Converter {
 ///
 /// The weight comes as a whole number of subunits and a fraction of 8 bits, so that 16-bit low multiplies do: those
 /// every vector unit has and the compiler uses, which cannot be said of the one that keeps the high half.
+#[inline(always)]
 fn accumulate(sums: &mut [u16], row: &[u8], weight: i16) {
     let (whole, fraction) = ((weight >> 8) as u16, weight as u16 & 0xff);
     for (sum, &sample) in sums.iter_mut().zip(row) {
@@ -256,6 +296,7 @@ fn accumulate(sums: &mut [u16], row: &[u8], weight: i16) {
 }
 
 /// Weighs the columns of a block whose samples interleave `C` channels; writes them apart.
+#[inline(always)]
 fn block_across<const C: usize>(taps: &Taps, columns: &[Lanes], channels: &mut [Vec<Lanes>]) {
     let (pixels, _) = columns.as_chunks::<C>();
     let (left, _) = taps.range();

@@ -153,10 +153,12 @@ impl View {
     }
 
     /// The first half: who and what is in the frame.
-    pub fn find(&mut self, frame: &Frame, networks: &mut Networks) -> Result<(), AnalysisError> {
+    fn find(&mut self, frame: &Frame, networks: &mut Networks) -> Result<(), AnalysisError> {
         self.times = StageTimes::default();
-        self.times.measure(Stage::Convert, || networks.detector.prepare(&frame.picture));
-        self.times.measure(Stage::Detect, || networks.detector.detect(&mut networks.detections))?;
+        self.times.measure(&*networks.clock, Stage::Convert, || networks.detector.prepare(&frame.picture));
+        self.times.measure(&*networks.clock, Stage::Detect, || {
+            networks.detector.detect(&mut networks.detections)
+        })?;
         let person = networks.detector.person();
         self.persons.clear();
         self.persons.extend(networks.detections.iter().filter(|d| d.class == person));
@@ -165,14 +167,8 @@ impl View {
         Ok(())
     }
 
-    /// Puts `persons` in place of those found, to measure with a known number of people.
-    pub fn pretend(&mut self, persons: &[Detection]) {
-        self.persons.clear();
-        self.persons.extend_from_slice(persons);
-    }
-
     /// The second half: what each of them does.
-    pub fn follow(
+    fn follow(
         &mut self,
         frame: &Frame,
         captured: Duration,
@@ -182,7 +178,7 @@ impl View {
         self.begin();
         let times = &mut self.times;
         let now = frame.time.monotonic;
-        times.measure(Stage::Track, || self.tracker.update(now, &self.persons));
+        times.measure(&*networks.clock, Stage::Track, || self.tracker.update(now, &self.persons));
 
         let mut current = self.spare.pop().unwrap_or_default();
         current.clear();
@@ -199,7 +195,9 @@ impl View {
             // Of a tower that was never measured, one crop says what it costs.
             refresh.allow(self.budget.map(|budget| networks.crops_in(budget).unwrap_or(1)));
             let (wants, enlarge) = (networks.scorer.wants(), networks.enlarge);
-            times.measure(Stage::Crop, || name(refresh, frame, wants, enlarge, &mut current));
+            times.measure(&*networks.clock, Stage::Crop, || {
+                name(refresh, frame, wants, enlarge, &mut current)
+            });
             if let Err(error) = networks.encode(frame, refresh.due(), times) {
                 self.spare.push(current);
                 return Err(error.into());
@@ -207,7 +205,7 @@ impl View {
             refresh.store(&networks.fresh, now);
             current.take(wants, networks.fresh.width(), refresh);
         }
-        times.measure(Stage::Heads, || {
+        times.measure(&*networks.clock, Stage::Heads, || {
             if let Some(memory) = self.memory.as_mut().filter(|_| !current.context.is_empty()) {
                 memory.insert(now, |out| networks.scorer.project(&current.context, out));
             }
@@ -244,10 +242,12 @@ impl View {
     /// Scores the `count` frames that have waited longest.
     fn judge(&mut self, count: usize, networks: &mut Networks, vocabulary: &Vocabulary) {
         for mut frame in self.waiting.drain(..count.min(self.waiting.len())) {
-            self.times.measure(Stage::Heads, || {
+            self.times.measure(&*networks.clock, Stage::Heads, || {
                 frame.score(&mut networks.scorer, vocabulary, self.memory.as_ref());
             });
-            self.times.measure(Stage::Publish, || observe(&mut self.occurrences, &frame, &mut self.events));
+            self.times.measure(&*networks.clock, Stage::Publish, || {
+                observe(&mut self.occurrences, &frame, &mut self.events)
+            });
             self.judged.push(frame);
         }
     }

@@ -1,6 +1,8 @@
 //! What the pipeline counts of itself: stage times, rates, latencies. Fixed size, nothing allocated while counting.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::clock::Clock;
 
 /// The stages of a frame, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,11 +47,11 @@ impl Stage {
 pub struct StageTimes([Duration; Stage::ALL.len()]);
 
 impl StageTimes {
-    /// Runs `work` and adds its time to `stage`.
-    pub fn measure<T>(&mut self, stage: Stage, work: impl FnOnce() -> T) -> T {
-        let start = Instant::now();
+    /// Runs `work` and adds to `stage` the time that it takes by `clock`.
+    pub fn measure<T>(&mut self, clock: &dyn Clock, stage: Stage, work: impl FnOnce() -> T) -> T {
+        let start = clock.monotonic();
         let result = work();
-        self.extend(stage, start.elapsed());
+        self.extend(stage, clock.monotonic().saturating_sub(start));
         result
     }
 
@@ -124,7 +126,10 @@ pub fn resident_memory() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
+    use crate::clock::ManualClock;
 
     #[test]
     fn quantiles_are_of_the_latest_values() {
@@ -141,7 +146,13 @@ mod tests {
     #[test]
     fn stages_add_up() {
         let mut times = StageTimes::default();
-        assert_eq!(times.measure(Stage::Crop, || 7), 7);
+        let clock = ManualClock::new(Duration::ZERO, Timestamp::UNIX_EPOCH);
+        let work = || {
+            clock.advance(Duration::from_millis(20));
+            7
+        };
+        assert_eq!(times.measure(&clock, Stage::Crop, work), 7);
+        assert_eq!(times.of(Stage::Crop), Duration::from_millis(20));
         let mut sum = times;
         sum.add(&times);
         assert_eq!(sum.total(), 2 * times.of(Stage::Crop));

@@ -1,11 +1,13 @@
 //! The loaded networks and the scoring between them, for every camera.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::meter::{Stage, StageTimes};
 use crate::clip::{ClipError, Embeddings, Sight};
+use crate::clock::{Clock, SystemClock};
 use crate::config;
-use crate::detect::{Detection, Detector};
+use crate::detect::{Crowd, Detection, Detector};
 use crate::frame::{Frame, Rect};
 use crate::heads::{Reach, Scorer};
 
@@ -21,6 +23,8 @@ pub struct Networks {
     pub(super) fresh: Embeddings,
     /// Of a crop in the image tower, as measured lately; `None` before the first.
     cost: Option<Duration>,
+    /// What stages are timed by.
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 impl Networks {
@@ -34,7 +38,14 @@ impl Networks {
         let sight = sight.into();
         let fresh = Embeddings::new(sight.width());
         let config::Scoring { crop, enlarge, .. } = *scoring;
-        Self { detector, sight, scorer, crop, enlarge, detections: Vec::new(), fresh, cost: None }
+        let (detections, cost, clock) = (Vec::new(), None, Arc::new(SystemClock));
+        Self { detector, sight, scorer, crop, enlarge, detections, fresh, cost, clock }
+    }
+
+    /// Has the stages timed, and therefore the image tower's cost learned, by another clock than the kernel's.
+    #[must_use]
+    pub fn timed_by(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock, ..self }
     }
 
     /// Goes by other thresholds and other crops from now on.
@@ -42,6 +53,11 @@ impl Networks {
         self.detector.reconfigure(&config.detector, config.tracker.low_threshold);
         self.crop = config.scoring.crop;
         self.enlarge = config.scoring.enlarge;
+    }
+
+    /// Finds `crowd` from now on, whoever is there; see [`Detector::pretend`].
+    pub fn pretend(&mut self, crowd: Crowd) {
+        self.detector.pretend(crowd);
     }
 
     /// The detector's names of all classes.
@@ -68,9 +84,9 @@ impl Networks {
         times: &mut StageTimes,
     ) -> Result<(), ClipError> {
         let count = rects.len();
-        times.measure(Stage::Crop, || self.sight.prepare(&frame.picture, self.crop, rects));
+        times.measure(&*self.clock, Stage::Crop, || self.sight.prepare(&frame.picture, self.crop, rects));
         let before = times.of(Stage::Encode);
-        times.measure(Stage::Encode, || self.sight.encode(&mut [(count, &mut self.fresh)]))?;
+        times.measure(&*self.clock, Stage::Encode, || self.sight.encode(&mut [(count, &mut self.fresh)]))?;
         if let Some(cost) = (times.of(Stage::Encode) - before).checked_div(count as u32) {
             self.cost = Some(self.cost.map_or(cost, |known| (known * 3 + cost) / 4));
         }

@@ -15,7 +15,7 @@ use watchword::vocabulary::{Vocabulary, Words};
 
 const SIDE: usize = 416;
 const CELLS: usize = 52 * 52 + 26 * 26 + 13 * 13;
-const WIDTH: usize = 64;
+pub const WIDTH: usize = 64;
 
 /// Puts out whatever `fill` writes; allocates only while the outputs grow.
 struct Puppet<F> {
@@ -100,13 +100,34 @@ pub fn walkers() -> impl FnMut(&mut [f32]) + Send {
 
 /// A detector that sees [`walkers`].
 pub fn detector() -> Box<dyn Session> {
+    detector_with(walkers())
+}
+
+/// A detector whose predictions, as YOLOX has them, `fill` writes.
+pub fn detector_with(fill: impl FnMut(&mut [f32]) + Send + 'static) -> Box<dyn Session> {
     Box::new(Puppet {
         inputs: vec![port("images", &[Some(1), Some(3), Some(SIDE), Some(SIDE)])],
         outputs: vec![port("output", &[Some(1), Some(CELLS), Some(85)])],
         columns: 85,
         rows: |_| CELLS,
-        fill: walkers(),
+        fill,
     })
+}
+
+/// An image tower whose embeddings `fill` writes, [`WIDTH`] values for each crop.
+pub fn tower_with(fill: impl FnMut(&mut [f32]) + Send + 'static) -> Box<dyn Session> {
+    Box::new(Puppet {
+        inputs: vec![port("pixel_values", &[None, Some(3), Some(224), Some(224)])],
+        outputs: vec![port("image_embeds", &[None, Some(WIDTH)])],
+        columns: WIDTH,
+        rows: |batch| batch,
+        fill,
+    })
+}
+
+/// What [`tower_with`] may write: the same for every crop.
+pub fn same(data: &mut [f32]) {
+    data.iter_mut().enumerate().for_each(|(i, x)| *x = 1.0 + (i % 7) as f32);
 }
 
 pub fn networks(config: &Config, method: Method) -> Networks {
@@ -114,16 +135,18 @@ pub fn networks(config: &Config, method: Method) -> Networks {
 }
 
 pub fn networks_with(detector: Box<dyn Session>, config: &Config, method: Method) -> Networks {
+    networks_of(detector, tower_with(same), config, method)
+}
+
+/// `tower` is for crops.
+pub fn networks_of(
+    detector: Box<dyn Session>,
+    tower: Box<dyn Session>,
+    config: &Config,
+    method: Method,
+) -> Networks {
     let spec = Spec::new("puppet", Kind::Yolox, SIDE, SIDE);
     let detector = Detector::new(detector, spec, &config.detector, config.tracker.low_threshold).unwrap();
-
-    let tower = Puppet {
-        inputs: vec![port("pixel_values", &[None, Some(3), Some(224), Some(224)])],
-        outputs: vec![port("image_embeds", &[None, Some(WIDTH)])],
-        columns: WIDTH,
-        rows: |batch| batch,
-        fill: |data: &mut [f32]| data.iter_mut().enumerate().for_each(|(i, x)| *x = 1.0 + (i % 7) as f32),
-    };
     let layout = Layout {
         width: 224,
         height: 224,
@@ -134,7 +157,7 @@ pub fn networks_with(detector: Box<dyn Session>, config: &Config, method: Method
         fill: 114.0,
     };
     let sight: Sight = match config.scoring.regions {
-        Regions::Crops => ImageTower::new("puppet".into(), Box::new(tower), layout, WIDTH).unwrap().into(),
+        Regions::Crops => ImageTower::new("puppet".into(), tower, layout, WIDTH).unwrap().into(),
         Regions::OnePass => {
             let cells = Cells {
                 inputs: vec![port("pixel_values", &[Some(1), Some(3), Some(224), Some(224)])],
