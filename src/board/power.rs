@@ -259,7 +259,7 @@ mod tests {
             [("VDD_IN\n", "5000\n", "1400\n"), ("VDD_CPU_GPU_CV", "5000", "400"), ("VDD_SOC", "5000", "300")];
         let (_root, tree) = planted(&ina3221(1, orin_nano));
         let mut meter = PowerMeter::find(&tree).unwrap();
-        assert_eq!((meter.description(), watts(&mut meter)), ("ina3221 VDD_IN", Some(7.0)));
+        assert_eq!((watts(&mut meter), meter.description()), (Some(7.0), "ina3221 VDD_IN"));
     }
 
     #[test]
@@ -291,7 +291,7 @@ mod tests {
         .map(|(path, text)| (format!("{HWMON}/{path}"), text));
         let (_root, tree) = planted(&files);
         let mut meter = PowerMeter::find(&tree).unwrap();
-        assert_eq!((meter.description(), watts(&mut meter)), ("ina226", Some(4.25)));
+        assert_eq!((watts(&mut meter), meter.description()), (Some(4.25), "ina226"));
         let ((), mean) = meter.during(|| ());
         assert_eq!(mean, Some(4.25));
         // It falls silent: nothing is said rather than something wrong.
