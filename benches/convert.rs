@@ -1,4 +1,4 @@
-//! The conversion alone: a crop of a 640×480 frame to a tower's square, a whole frame to a detector's; and framing.
+//! The conversion alone: crops of 640×480 and 1080p frames to a tower's square, a whole frame to a detector's; and framing.
 
 use std::hint::black_box;
 
@@ -38,6 +38,29 @@ fn convert(c: &mut Criterion) {
     }
 }
 
+/// From a 1080p camera: people far and near, one who fills the picture's height, and the whole. Crops never repeat.
+fn large(c: &mut Criterion) {
+    let mut picture = Picture::new(PixelFormat::Nv12, 1920, 1080);
+    picture.data.iter_mut().enumerate().for_each(|(i, byte)| *byte = (i * 31 % 251) as u8);
+    let people = [(60.0, 150.0), (160.0, 400.0), (320.0, 800.0), (430.0, 1070.0)];
+    for (width, height, fit) in
+        people.map(|(w, h)| (w, h, Fit::Pad)).into_iter().chain([(1920.0, 1080.0, Fit::Stretch)])
+    {
+        let mut converter = Converter::new(layout(224, Filter::Bicubic));
+        let mut out = vec![0.0; converter.layout().len()];
+        let mut step = 0.0f32;
+        c.bench_function(&format!("Nv12 1080p, {width}x{height} to 224 bicubic"), |b| {
+            b.iter(|| {
+                step = (step + 0.37) % 10.0;
+                let (x, y) =
+                    ((1910.0 - width).max(0.0) / 2.0 + step, (1070.0 - height).max(0.0) / 2.0 + step);
+                let crop = Rect::new(x, y, x + width, y + height);
+                converter.convert(black_box(&picture), crop, fit, &mut out)
+            });
+        });
+    }
+}
+
 /// Crops never repeat; what the weights of a new one cost on top.
 fn moving(c: &mut Criterion) {
     let picture = picture(PixelFormat::Nv12);
@@ -69,5 +92,5 @@ fn frame(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, convert, moving, frame);
+criterion_group!(benches, convert, large, moving, frame);
 criterion_main!(benches);

@@ -4,7 +4,7 @@
 //! the tensor's, and only the small result is coloured. (Chroma samples are taken as centred between their lumas; the
 //! quarter sample by which some encoders site them to the left is not corrected.) Output rows are made in blocks of
 //! [`LANES`]: down first, on contiguous bytes in 16-bit fixed point; then across, with the block's rows side by side,
-//! so that one weight multiplies a vector. Both loops are written for the compiler to vectorise on SSE2 and NEON.
+//! so that one weight multiplies a vector. Both loops are plain ones, for the compiler to vectorise: see [`Blocks`].
 
 use rten_simd::{Isa, SimdOp};
 
