@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use tracing::info;
 
-use crate::clip::{Sight, TextTower};
+use crate::clip::{ClipError, Sight, TextTower};
 use crate::config::{Config, Heads};
 use crate::detect::Detector;
 use crate::engine::{self, Engine, Options};
@@ -49,9 +49,13 @@ impl Loaded {
     /// Embeds the words that `previous` does not hold; if there are any, the text tower is loaded for this and let go
     /// again.
     pub fn vocabulary(&self, config: &Config, previous: Option<&Vocabulary>) -> anyhow::Result<Vocabulary> {
-        let embed =
-            |phrases: &[String]| TextTower::open(&self.pack, &*self.engine, self.options)?.embed(phrases);
+        let embed = |phrases: &[String]| self.text_tower()?.embed(phrases);
         Ok(Vocabulary::build(config, &self.pack, previous, embed)?)
+    }
+
+    /// Loads what embeds phrases.
+    pub fn text_tower(&self) -> Result<TextTower, ClipError> {
+        TextTower::open(&self.pack, &*self.engine, self.options)
     }
 
     /// Loads what runs on every frame.

@@ -4,7 +4,7 @@
 //! ours (else a stranger's name could be made to lead here, DNS rebinding), must not come from another site's page, and,
 //! if it changes something, must be of a kind that another site's form cannot send.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
@@ -13,7 +13,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::assets;
-use super::auth::Shown;
+use super::auth::{Peer, Shown};
 use super::problem::Problem;
 use super::state::Page;
 
@@ -64,7 +64,12 @@ fn check(page: &Page, request: &Request) -> Result<(), Problem> {
     if path == HEALTH || assets::is_one(path) {
         return Ok(());
     }
-    let shown = page.shown(headers);
+    let peer = request.extensions().get::<Peer>();
+    let address = peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.address);
+    let shown = page.auth.admit(headers, address, page.clock.monotonic()).map_err(|wait| {
+        let seconds = wait.as_secs() + 1;
+        Problem::too_many(format!("too many wrong tokens; try again in {seconds} s"), seconds)
+    })?;
     if shown != Shown::Token {
         forged(request, &host)?;
     }

@@ -1,6 +1,7 @@
 //! `watchword run`: the daemon.
 
 mod feeds;
+mod kept;
 mod notify;
 mod orders;
 mod service;
@@ -109,6 +110,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         model_files,
         vocabulary,
         tried: None,
+        text_tower: Default::default(),
         feeds,
         control,
         publisher: publisher.clone(),

@@ -116,14 +116,15 @@ impl Supervisor {
         (config.actions, config.vocabulary) = (actions, config::Vocabulary { background, template });
         let same_pack = |tried: &&Arc<Vocabulary>| tried.pack() == self.vocabulary.pack();
         let known = self.tried.as_ref().filter(same_pack).unwrap_or(&self.vocabulary);
-        let words = self.models.vocabulary(&config, Some(known)).map_err(|error| {
-            match error.downcast_ref::<VocabularyError>() {
-                None | Some(VocabularyError::Clip(_) | VocabularyError::Rows { .. }) => {
-                    Refusal::Failed(format!("{error:#}"))
+        let (models, tower, now) = (&self.models, &mut self.text_tower, self.clock.monotonic());
+        let embed = |phrases: &[String]| tower.use_at(now, || models.text_tower())?.embed(phrases);
+        let words =
+            Vocabulary::build(&config, &models.pack, Some(known), embed).map_err(|error| match error {
+                VocabularyError::Clip(_) | VocabularyError::Rows { .. } => {
+                    Refusal::Failed(format!("{:#}", anyhow::Error::from(error)))
                 }
-                Some(error) => Refusal::Invalid(vec![error.to_string()]),
-            }
-        })?;
+                error => Refusal::Invalid(vec![error.to_string()]),
+            })?;
         let words = Arc::new(words);
         self.tried = Some(Arc::clone(&words));
         Ok(words)

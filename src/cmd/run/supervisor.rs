@@ -14,8 +14,10 @@ use serde_json::{Value as Json, json};
 use tracing::{error, info, warn};
 
 use super::feeds::Feeds;
+use super::kept::Kept;
 use super::watch::{ModelFiles, Watch};
 use crate::camera::Stop;
+use crate::clip::TextTower;
 use crate::clock::Clock;
 use crate::cmd::assemble::Loaded as Models;
 use crate::cmd::words::{self, Draft};
@@ -67,6 +69,8 @@ pub(super) struct Supervisor {
     pub vocabulary: Arc<Vocabulary>,
     /// Words that were tried last: as somebody types, most of them are the same.
     pub tried: Option<Arc<Vocabulary>>,
+    /// Of `models`, while words are being tried.
+    pub text_tower: Kept<TextTower>,
     pub feeds: Feeds,
     pub control: Control,
     pub publisher: Publisher,
@@ -108,6 +112,7 @@ impl Supervisor {
         if self.hangup.swap(false, Ordering::Relaxed) || self.watch.is_due(self.clock.monotonic()) {
             _ = self.reload(); // it is reported there
         }
+        self.text_tower.look(self.clock.monotonic());
         if mqtt != self.config.mqtt {
             self.listen();
         }
@@ -248,6 +253,7 @@ impl Supervisor {
         if let Some(models) = models {
             self.page.runs_on(models.engine.describe(models.options));
             self.models = models;
+            self.text_tower = Kept::default();
         }
         self.since = self.clock.utc();
         Ok(changes)

@@ -1,7 +1,9 @@
-//! How often somebody may try to log in.
+//! How often somebody may try to log in, or show a wrong token.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock};
@@ -17,13 +19,18 @@ const MOST: usize = 1024;
 /// Counts tries by address, of IPv6 by network, as whoever has one has many addresses.
 pub(super) struct Limiter {
     tries: DefaultKeyedRateLimiter<IpAddr>,
+    /// Who tried too often, and when the next try would have been welcome.
+    shut: Mutex<HashMap<IpAddr, Instant>>,
     clock: DefaultClock,
 }
+
+type Instant = <DefaultClock as Clock>::Instant;
 
 impl Limiter {
     pub fn new() -> Self {
         let quota = Quota::with_period(PERIOD).unwrap_or(Quota::per_minute(BURST)); // it is not 0
-        Self { tries: RateLimiter::keyed(quota.allow_burst(BURST)), clock: DefaultClock::default() }
+        let tries = RateLimiter::keyed(quota.allow_burst(BURST));
+        Self { tries, shut: Mutex::default(), clock: DefaultClock::default() }
     }
 
     /// Counts a try.
@@ -37,7 +44,29 @@ impl Limiter {
                 return Err(PERIOD);
             }
         }
-        self.tries.check_key(&network(address)).map_err(|early| early.wait_time_from(self.clock.now()))
+        let (address, now) = (network(address), self.clock.now());
+        self.tries.check_key(&address).map_err(|early| {
+            let mut shut = self.shut();
+            shut.retain(|_, until| *until > now);
+            shut.insert(address, early.earliest_possible());
+            early.wait_time_from(now)
+        })
+    }
+
+    /// Whether tries from `address` are looked at now; without counting one.
+    ///
+    /// # Errors
+    /// If there were too many before: how long to wait.
+    pub fn is_open(&self, address: IpAddr) -> Result<(), Duration> {
+        let (until, now) = (self.shut().get(&network(address)).copied(), self.clock.now());
+        match until.filter(|until| *until > now) {
+            Some(until) => Err(until.duration_since(now).into()),
+            None => Ok(()),
+        }
+    }
+
+    fn shut(&self) -> MutexGuard<'_, HashMap<IpAddr, Instant>> {
+        self.shut.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

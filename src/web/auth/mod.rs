@@ -14,6 +14,7 @@ use axum_extra::extract::cookie::CookieJar;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
+use tracing::warn;
 
 use self::limiter::Limiter;
 use self::sessions::Sessions;
@@ -57,7 +58,9 @@ pub(super) enum Shown {
 pub(super) struct Auth {
     access: RwLock<Access>,
     sessions: Mutex<Sessions>,
+    /// Of passwords; and of wrong tokens, so that a script's do not keep anybody from logging in.
     limiter: Limiter,
+    tokens: Limiter,
     /// To compute a hash takes a processor and many megabytes: one at a time.
     verifying: Semaphore,
 }
@@ -66,7 +69,8 @@ impl Auth {
     /// As long as nobody says otherwise, nobody may look.
     pub fn new() -> Self {
         let access = RwLock::new(Access { needed: true, ..Access::default() });
-        Self { access, sessions: Mutex::default(), limiter: Limiter::new(), verifying: Semaphore::new(1) }
+        let (sessions, verifying) = (Mutex::default(), Semaphore::new(1));
+        Self { access, sessions, limiter: Limiter::new(), tokens: Limiter::new(), verifying }
     }
 
     pub fn access(&self) -> Access {
@@ -93,6 +97,24 @@ impl Auth {
         let jar = CookieJar::from_headers(headers);
         let session = jar.get(COOKIE).is_some_and(|cookie| self.sessions().is_open(cookie.value(), now));
         if session { Shown::Cookie } else { Shown::Nothing }
+    }
+
+    /// What a request of these headers from `address` has shown at `now`. Where wrong tokens come from too often none is
+    /// looked at for a while, so that the right one is not found by trying.
+    ///
+    /// # Errors
+    /// How long.
+    pub fn admit(&self, headers: &HeaderMap, address: IpAddr, now: Duration) -> Result<Shown, Duration> {
+        let token = bearer(headers).is_some();
+        if token {
+            self.tokens.is_open(address)?;
+        }
+        let shown = self.shown(headers, now);
+        if token && shown != Shown::Token {
+            self.tokens.count(address)?;
+            warn!(from = %address, "somebody showed a wrong token");
+        }
+        Ok(shown)
     }
 
     fn sessions(&self) -> MutexGuard<'_, Sessions> {
@@ -131,6 +153,33 @@ mod tests {
         for wrong in ["Bearer 0123456789abcde", "Bearer", "Bearer ", "Basic 0123456789abcdef"] {
             assert_eq!(shown(wrong), Shown::Nothing, "{wrong}");
         }
+    }
+
+    #[test]
+    fn whoever_shows_wrong_tokens_waits_also_with_the_right_one_and_nobody_else() {
+        let auth = Auth::new();
+        auth.set(Access { token: Some("0123456789abcdef".into()), ..Access::default() });
+        let show = |token: &str, from: &str| {
+            let headers = asked(header::AUTHORIZATION, &format!("Bearer {token}"));
+            auth.admit(&headers, from.parse().unwrap(), Duration::ZERO)
+        };
+        let mut tries = 0;
+        while show("wrong", "192.0.2.1").is_ok() {
+            assert_eq!(
+                show("0123456789abcdef", "192.0.2.1"),
+                Ok(Shown::Token),
+                "the right one does not count"
+            );
+            tries += 1;
+        }
+        assert!((10..15).contains(&tries), "{tries}");
+        assert!(show("0123456789abcdef", "192.0.2.1").is_err());
+        assert_eq!(show("0123456789abcdef", "192.0.2.2"), Ok(Shown::Token));
+        assert!(
+            auth.admit(&HeaderMap::new(), "192.0.2.1".parse().unwrap(), Duration::ZERO).is_ok(),
+            "no token"
+        );
+        assert!(auth.limiter.is_open("192.0.2.1".parse().unwrap()).is_ok(), "a password may be tried");
     }
 
     #[test]
