@@ -60,7 +60,7 @@ impl Limiter {
     pub fn is_open(&self, address: IpAddr) -> Result<(), Duration> {
         let (until, now) = (self.shut().get(&network(address)).copied(), self.clock.now());
         match until.filter(|until| *until > now) {
-            Some(until) => Err(until.duration_since(now).into()),
+            Some(until) => Err(until.duration_since(now)),
             None => Ok(()),
         }
     }
