@@ -161,6 +161,33 @@ fn the_embedded_broker_serves_strangers() {
 }
 
 #[test]
+fn with_port_0_the_embedded_broker_takes_a_free_one_and_a_reload_leaves_it_there() {
+    need_mosquitto!();
+    let folder = tempfile::tempdir().unwrap();
+    let more = "[mqtt]\nbroker = \"embedded\"\nport = 0\n";
+    let path = config(folder.path(), &clip().display().to_string(), more);
+    let mut daemon =
+        Running(watchword().arg("run").arg("--config").arg(&path).stderr(Stdio::piped()).spawn().unwrap());
+    let mut lines = BufReader::new(daemon.0.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let listens = lines.find(|line| line.contains("broker listens")).expect("it says where");
+    let (_, port) = listens.split_once("address=127.0.0.1:").expect(&listens);
+    let subscriber = subscribe(port.parse().unwrap());
+    std::thread::spawn(move || lines.for_each(drop));
+
+    let status = |fits: &dyn Fn(&Value) -> bool| {
+        let parsed = |payload: &str| serde_json::from_str::<Value>(payload).unwrap();
+        let read =
+            until(&subscriber, |topic, payload| topic == "watchword/box/config" && fits(&parsed(payload)));
+        parsed(&read.last().unwrap().1)
+    };
+    let before = status(&|_| true);
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("threshold = 0.95", "threshold = 0.9")).unwrap();
+    let after = status(&|now| now["hash"] != before["hash"]);
+    assert_eq!((&after["ok"], &after["restart"]), (&true.into(), &serde_json::json!([])), "{after}");
+}
+
+#[test]
 fn a_camera_that_is_not_there_does_not_stop_the_daemon() {
     let folder = tempfile::tempdir().unwrap();
     let port = free_port();

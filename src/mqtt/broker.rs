@@ -79,6 +79,11 @@ impl Broker {
         self.address.port()
     }
 
+    /// By which a client of this process reaches it, where `settings` are those that it was started with.
+    pub fn client(&self, settings: &config::Mqtt) -> config::Mqtt {
+        config::Mqtt { port: Some(self.port()), ..settings.clone() }
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address

@@ -139,7 +139,7 @@ impl Bench {
         let vocabulary = loaded.vocabulary(config, None)?;
         let networks = loaded.networks(config)?;
         let broker = Broker::start(&config.mqtt)?;
-        let settings = crate::config::Mqtt { port: Some(broker.port()), ..config.mqtt.clone() };
+        let settings = broker.client(&config.mqtt);
         let origin = loaded.origin(config, &vocabulary);
         let (publisher, mqtt) = Mqtt::start(&settings, origin, Arc::clone(&clock))?;
         let publishing = Publishing::new(publisher, config);

@@ -58,7 +58,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
     let mut screening = Screening::load(&config, Arc::clone(&clock), stop.clone())?;
     let broker = Broker::start(&config.mqtt)?;
-    let mqtt_settings = crate::config::Mqtt { port: Some(broker.port()), ..config.mqtt.clone() };
+    let mqtt_settings = broker.client(&config.mqtt);
 
     let camera = config.cameras.first().cloned().context("the demo's configuration has no camera")?;
     let source = avi_bytes("the demo's clip", CLIP, false, Arc::clone(&clock), stop)?;

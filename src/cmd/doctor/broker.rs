@@ -13,7 +13,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Connects under a name of its own, so that a daemon that runs keeps its connection.
 pub fn finding(config: &Config) -> Finding {
     if config.mqtt.broker == BrokerKind::Embedded {
-        return Finding::ok(BROKER, format!("embedded, on port {}", config.mqtt.port()));
+        let port = config.mqtt.port();
+        let port = if port == 0 { "a free port".into() } else { format!("port {port}") };
+        return Finding::ok(BROKER, format!("embedded, on {port}"));
     }
     match Probe::run(&config.mqtt, &config.node.name, PATIENCE) {
         Ok(Probe { broker, took, unproven: false }) => {

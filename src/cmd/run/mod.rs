@@ -58,12 +58,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let vocabulary = Arc::new(models.vocabulary(&config, None)?);
     let networks = models.networks(&config)?;
 
-    let _broker = match config.mqtt.broker {
-        BrokerKind::Embedded => Some(Broker::start(&config.mqtt)?),
-        BrokerKind::External => None,
+    // The configuration keeps the port that it names, 0 too: a reload compares it with the file's.
+    let client = match config.mqtt.broker {
+        BrokerKind::Embedded => Broker::start(&config.mqtt)?.client(&config.mqtt),
+        BrokerKind::External => config.mqtt.clone(),
     };
     let origin = models.origin(&config, &vocabulary);
-    let (publisher, mqtt) = Mqtt::start(&with_spool(&config.mqtt), origin, Arc::clone(&clock))?;
+    let (publisher, mqtt) = Mqtt::start(&with_spool(client), origin, Arc::clone(&clock))?;
     let publishing = Publishing::new(publisher.clone(), &config);
     let (control, requests) = Control::new();
     let (sender, messages) = supervisor::channel();
@@ -143,8 +144,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 }
 
 /// With the place of the spool, where the configuration leaves that to us.
-fn with_spool(settings: &config::Mqtt) -> config::Mqtt {
-    let mut settings = settings.clone();
+fn with_spool(mut settings: config::Mqtt) -> config::Mqtt {
     let spool = &mut settings.spool;
     if spool.enabled && spool.path.is_none() {
         spool.path = super::state::folder().map(|folder| folder.join("spool.db"));
