@@ -42,7 +42,7 @@ fn convert(c: &mut Criterion) {
 fn large(c: &mut Criterion) {
     let mut picture = Picture::new(PixelFormat::Nv12, 1920, 1080);
     picture.data.iter_mut().enumerate().for_each(|(i, byte)| *byte = (i * 31 % 251) as u8);
-    let people = [(60.0, 150.0), (160.0, 400.0), (320.0, 800.0), (430.0, 1070.0)];
+    let people = [(60.0f32, 150.0f32), (160.0, 400.0), (320.0, 800.0), (430.0, 1070.0)];
     for (width, height, fit) in
         people.map(|(w, h)| (w, h, Fit::Pad)).into_iter().chain([(1920.0, 1080.0, Fit::Stretch)])
     {

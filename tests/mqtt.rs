@@ -24,6 +24,7 @@ fn stats() -> Stats {
         status: "online",
         captured_fps: 25.0,
         analysed_fps: 10.0,
+        searched_frames: 9,
         dropped_frames: 3,
         missed_frames: 4,
         corrupted_frames: 5,
@@ -151,7 +152,7 @@ fn topics_flags_and_payloads_are_the_contracts() {
             "cameras": {
                 "gate": {
                     "status": "online", "captured_fps": 25.0, "analysed_fps": 10.0,
-                    "dropped_frames": 3, "missed_frames": 4, "corrupted_frames": 5,
+                    "searched_frames": 9, "dropped_frames": 3, "missed_frames": 4, "corrupted_frames": 5,
                     "reopened": 6, "last_error": null, "persons": 2,
                     "crops_encoded": 7, "crops_kept": 8, "oldest_crop_ms": 400.5
                 }

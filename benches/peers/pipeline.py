@@ -1,4 +1,5 @@
-"""A plain pipeline of the same work, as a first prototype has it: detect, crop every person of every frame, encode, compare.
+"""A plain pipeline of the same work, as a first prototype has it: detect, crop every person of every frame, encode them and
+the whole frame, compare.
 
 Same clip, same detector and, with --runtime onnxruntime, the same towers as Watchword with `heads = "none"`; with --runtime
 torch the tower is CLIP's in PyTorch eager, f32, with random weights of its own (time does not depend on them). Nothing is
@@ -134,7 +135,10 @@ def main():
         boxes = detector(picture)
         frames, persons = frames + 1, persons + len(boxes)
         if len(boxes):
-            features = tower(np.stack([crop(picture, box) for box in boxes]))
+            whole = [0, 0, picture.shape[1], picture.shape[0]]
+            features = tower(np.stack([crop(picture, box) for box in [*boxes, whole]]))
+            features = features / np.linalg.norm(features, axis=1, keepdims=True)
+            features = features[:-1] + features[-1]  # what a person does shows in the person and around
             logits = 100 * features / np.linalg.norm(features, axis=1, keepdims=True) @ text.T
             scores = np.exp(logits - logits.max(1, keepdims=True))
             scores /= scores.sum(1, keepdims=True)

@@ -20,7 +20,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::event::ActionEvent;
 use crate::heads::Reach;
 use crate::mqtt::{Origin, event_json};
-use crate::pipeline::{Observer, Report, Seen, Status, View};
+use crate::pipeline::{CameraReport, Observer, Report, Seen, Status, View};
 use crate::vocabulary::Vocabulary;
 
 /// Analyse a recording: tracks, events and an annotated video as files.
@@ -83,12 +83,16 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let written = written.finish();
     let report = report?;
     written?;
+    let sum = |count: fn(&CameraReport) -> u64| report.cameras.iter().map(count).sum::<u64>();
     eprintln!(
-        "{} of {} frames analysed in {:.1} s ({:.1} a second); see {}",
+        "{} of {} frames analysed in {:.1} s ({:.1} a second), {} of them searched for people, {} crops encoded of {}; see {}",
         report.analysed,
-        report.cameras.iter().map(|c| c.captured).sum::<u64>(),
+        sum(|camera| camera.captured),
         report.uptime.as_secs_f64(),
         report.analysed as f64 / report.uptime.as_secs_f64(),
+        sum(|camera| camera.searched),
+        sum(|camera| camera.crops.encoded),
+        sum(|camera| camera.crops.encoded + camera.crops.kept),
         args.out.display(),
     );
     Ok(())

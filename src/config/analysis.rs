@@ -124,11 +124,16 @@ impl Default for Scoring {
 pub struct Refresh {
     /// Everything at every frame, as the paper does.
     pub exact: bool,
-    /// What was encoded so long ago is encoded again.
+    /// The detector looks so often for people who are known; between, they are carried on by their motion.
+    pub detect: Span,
+    /// Who was encoded so long ago is encoded again.
     pub age: Span,
-    /// What overlaps its box as it was encoded less than this (intersection over union) has moved.
-    pub moved: f32,
-    /// What differs by more than this, in brightness from 0 to 255, has changed.
+    /// The whole frame is encoded again so often while something in it changes.
+    pub scene: Span,
+    /// What has another shape: its box, put on its box as it was encoded, overlaps it less than this (intersection over
+    /// union).
+    pub shape: f32,
+    /// What differs in brightness by more than this share of its contrast has changed.
     pub changed: f32,
     /// What a live frame may cost; absent: what `analysis_fps` leaves.
     pub budget: Option<Span>,
@@ -136,7 +141,15 @@ pub struct Refresh {
 
 impl Default for Refresh {
     fn default() -> Self {
-        Self { exact: false, age: Span::from_secs_f64(1.0), moved: 0.8, changed: 8.0, budget: None }
+        Self {
+            exact: false,
+            detect: Span::from_secs_f64(0.4),
+            age: Span::from_secs_f64(2.0),
+            scene: Span::from_secs_f64(1.0),
+            shape: 0.6,
+            changed: 0.6,
+            budget: None,
+        }
     }
 }
 

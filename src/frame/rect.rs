@@ -52,6 +52,13 @@ impl Rect {
         if union > 0.0 { both / union } else { 0.0 }
     }
 
+    /// Intersection over union once their centres are put on each other, 0..=1: how alike they are, wherever they are.
+    pub fn shape_iou(&self, other: &Self) -> f32 {
+        let both = self.width().min(other.width()) * self.height().min(other.height());
+        let union = self.area() + other.area() - both;
+        if union > 0.0 { both / union } else { 0.0 }
+    }
+
     /// The part inside a `width` × `height` frame.
     pub fn clamped(&self, width: f32, height: f32) -> Self {
         Self {

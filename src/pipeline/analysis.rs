@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::control::Trial;
 use super::crops;
 use super::judged::Judged;
+use super::lookout::{Lookout, People};
 use super::meter::{Stage, StageTimes};
 use super::networks::Networks;
 use super::refresh::{Counts, Refresh, Who};
@@ -41,6 +42,10 @@ pub struct View {
     /// Told at once of what has to wait for its future.
     provisional: Option<Occurrences>,
     memory: Option<Memory>,
+    lookout: Lookout,
+    /// Whether the detector looked at the latest frame.
+    looked: bool,
+    searched: u64,
     refresh: Refresh,
     /// What the image tower may take of a frame's time; `None`: what it takes.
     budget: Option<Duration>,
@@ -50,7 +55,7 @@ pub struct View {
     waiting: VecDeque<Judged>,
     judged: Vec<Judged>,
     spare: Vec<Judged>,
-    /// Persons found in the latest frame.
+    /// Persons that the detector found when it looked last.
     persons: Vec<Detection>,
     objects: Vec<Detection>,
     events: Vec<ActionEvent>,
@@ -66,6 +71,9 @@ impl View {
             occurrences: Occurrences::new(camera, config),
             provisional: None,
             memory: None,
+            lookout: Lookout::new(config.refresh),
+            looked: false,
+            searched: 0,
             refresh: Refresh::new(refreshing(config)),
             budget: None,
             look_ahead: Duration::ZERO,
@@ -91,6 +99,7 @@ impl View {
         });
         self.look_ahead = reach.map_or(Duration::ZERO, |reach| reach.span(reach.after as f64));
         self.memory = reach.map(Memory::new);
+        self.lookout.clear();
         self.refresh.clear();
         let provisional = config.scoring.provisional && self.look_ahead > Duration::ZERO;
         self.provisional = provisional.then(|| Occurrences::new(camera, config));
@@ -107,6 +116,7 @@ impl View {
         self.events.iter_mut().for_each(|event| event.provisional = true);
         self.occurrences.reconfigure(camera, config, time, &mut self.events);
         self.zones.clone_from(&camera.zones);
+        self.lookout.reconfigure(config.refresh);
         self.refresh.reconfigure(refreshing(config));
     }
 
@@ -152,13 +162,26 @@ impl View {
         self.follow(frame, captured, networks, vocabulary)
     }
 
-    /// The first half: who and what is in the frame.
+    /// The first half: who and what is in the frame, unless that is as good as known.
     fn find(&mut self, frame: &Frame, networks: &mut Networks) -> Result<(), AnalysisError> {
         self.times = StageTimes::default();
-        self.times.measure(&*networks.clock, Stage::Convert, || networks.detector.prepare(&frame.picture));
-        self.times.measure(&*networks.clock, Stage::Detect, || {
-            networks.detector.detect(&mut networks.detections)
-        })?;
+        let people = match self.tracker.tracks() {
+            _ if self.tracker.is_unsure() => People::Unsure,
+            [] => People::Nobody,
+            _ => People::Known,
+        };
+        let Networks { detector, detections, clock, .. } = networks;
+        let (clock, times) = (&**clock, &mut self.times);
+        self.looked = times.measure(clock, Stage::Convert, || {
+            self.lookout.is_due(&frame.picture, frame.time.monotonic, people)
+        });
+        if !self.looked {
+            return Ok(());
+        }
+        times.measure(clock, Stage::Convert, || detector.prepare(&frame.picture));
+        let found = times.measure(clock, Stage::Detect, || detector.detect(detections));
+        found.inspect_err(|_| self.lookout.clear())?;
+        self.searched += 1;
         let person = networks.detector.person();
         self.persons.clear();
         self.persons.extend(networks.detections.iter().filter(|d| d.class == person));
@@ -178,7 +201,10 @@ impl View {
         self.begin();
         let times = &mut self.times;
         let now = frame.time.monotonic;
-        times.measure(&*networks.clock, Stage::Track, || self.tracker.update(now, &self.persons));
+        times.measure(&*networks.clock, Stage::Track, || match self.looked {
+            true => self.tracker.update(now, &self.persons),
+            false => self.tracker.carry(now),
+        });
 
         let mut current = self.spare.pop().unwrap_or_default();
         current.clear();
@@ -292,6 +318,11 @@ impl View {
     /// What began, changed or ended with the latest frame or with [`View::close`].
     pub fn events(&self) -> &[ActionEvent] {
         &self.events
+    }
+
+    /// Frames that the detector looked at.
+    pub fn searched(&self) -> u64 {
+        self.searched
     }
 
     /// What was encoded and what was kept.

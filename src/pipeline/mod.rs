@@ -11,6 +11,8 @@ mod control;
 mod crops;
 mod gate;
 mod judged;
+mod look;
+mod lookout;
 mod mailbox;
 mod meter;
 mod networks;

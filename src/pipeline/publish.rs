@@ -145,6 +145,7 @@ pub fn statistics(report: &Report, before: Option<&Report>, board: Sample) -> St
             status: camera.status.name(),
             captured_fps: rate(camera.captured, earlier.map(|c| c.captured)),
             analysed_fps: rate(camera.analysed, earlier.map(|c| c.analysed)),
+            searched_frames: camera.searched,
             dropped_frames: camera.dropped,
             missed_frames: camera.missed,
             corrupted_frames: camera.corrupted,

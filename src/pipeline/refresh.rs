@@ -5,20 +5,28 @@
 //! those that have waited longest come first, and the others keep what was last seen of them. So more people make each
 //! a little less fresh, and no frame late. Knows boxes, brightness and times; has never heard of what an embedding means.
 
-mod look;
 #[cfg(test)]
 mod tests;
 
 use std::cmp::Reverse;
 use std::time::Duration;
 
-use self::look::Look;
+use super::look::Look;
 use crate::clip::Embeddings;
 use crate::config;
 use crate::frame::{Picture, Rect};
 
+/// Of a crop's look, across and down.
+const CELLS: usize = 8;
 /// Who is not seen for so long is forgotten.
 const FORGET: Duration = Duration::from_secs(5);
+/// A scene in which nothing changes is encoded again only after so many times as long as one in which something does.
+const STILL: u32 = 10;
+/// Something changes where a cell's brightness, 0..=255, differs by more than this.
+const CHANGE: u8 = 6;
+/// What was encoded this share of its time ago comes along when something is encoded anyway: several crops at once cost an
+/// engine less than one after the other.
+const COMPANY: f64 = 0.7;
 /// An object that overlaps one of its class so much is the same.
 const SAME_OBJECT: f32 = 0.5;
 
@@ -64,7 +72,7 @@ struct Kept {
     who: Who,
     /// As it was encoded.
     rect: Rect,
-    look: Look,
+    look: Look<CELLS>,
     /// Monotonic; `None` before the first time.
     encoded: Option<Duration>,
     seen: Duration,
@@ -74,7 +82,7 @@ struct Kept {
 #[derive(Debug, Clone, Copy)]
 struct Part {
     rect: Rect,
-    look: Look,
+    look: Look<CELLS>,
     /// Index of `kept`.
     kept: usize,
 }
@@ -86,6 +94,8 @@ struct Due {
     age: Duration,
     /// Without it nobody can be judged.
     vital: bool,
+    /// Has a reason of its own; others only come along.
+    urgent: bool,
 }
 
 impl Refresh {
@@ -139,13 +149,18 @@ impl Refresh {
         kept.seen = now;
         let age = kept.encoded.map_or(Duration::MAX, |at| now.saturating_sub(at));
         let settings = &self.settings;
-        if settings.exact
-            || age >= Duration::from(settings.age)
-            || rect.iou(&kept.rect) < settings.moved
-            || look.difference(&kept.look) > settings.changed
-        {
+        let limit = match who {
+            Who::Context if look.most(&kept.look) > CHANGE => settings.scene.into(),
+            Who::Context => Duration::from(settings.scene) * STILL,
+            _ => settings.age.into(),
+        };
+        let urgent = settings.exact
+            || age >= limit
+            || rect.shape_iou(&kept.rect) < settings.shape
+            || look.difference(&kept.look) > settings.changed;
+        if urgent || age >= limit.mul_f64(COMPANY) {
             let vital = who == Who::Context && kept.encoded.is_none();
-            self.due.push(Due { part: self.parts.len(), age, vital });
+            self.due.push(Due { part: self.parts.len(), age, vital, urgent });
         }
         self.parts.push(Part { rect, look, kept: index });
     }
@@ -164,8 +179,13 @@ impl Refresh {
 
     /// What to encode, in pixels, once everything is named: the order in which [`Refresh::store`] wants the rows.
     pub fn due(&mut self) -> impl ExactSizeIterator<Item = Rect> {
+        if !self.due.iter().any(|due| due.urgent) {
+            self.due.clear();
+        }
         if let Some(allowance) = self.allowance.filter(|_| !self.settings.exact) {
-            self.due.sort_unstable_by_key(|due| (Reverse(due.vital), Reverse(due.age), due.part));
+            self.due.sort_unstable_by_key(|due| {
+                (Reverse(due.vital), Reverse(due.urgent), Reverse(due.age), due.part)
+            });
             self.due.truncate(allowance.max(1));
             self.due.sort_unstable_by_key(|due| due.part);
         }

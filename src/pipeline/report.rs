@@ -39,6 +39,8 @@ pub struct CameraReport {
     pub status: Status,
     pub captured: u64,
     pub analysed: u64,
+    /// Of these, looked at by the detector; in the others people were carried on by their motion.
+    pub searched: u64,
     /// Replaced by a newer frame before the analysis had time for them.
     pub dropped: u64,
     /// Gaps in the source's own count.
@@ -110,6 +112,7 @@ impl Reporter {
                 status: camera.counts.condition.status(),
                 captured: camera.counts.captured.load(Ordering::Relaxed),
                 analysed: camera.analysed,
+                searched: camera.view.searched(),
                 dropped: camera.replaced(mailbox),
                 missed: camera.counts.missed.load(Ordering::Relaxed),
                 corrupted: camera.counts.corrupted.load(Ordering::Relaxed),

@@ -24,6 +24,9 @@ use kalman::Motion;
 /// Two boxes of one frame that overlap more than this are of one person.
 const SAME_IOU: f32 = 0.5;
 
+/// Who was found so lately may only have been missed by the detector.
+const MISSED_ONCE: Duration = Duration::from_millis(500);
+
 /// A person followed over time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Track {
@@ -36,7 +39,7 @@ pub struct Track {
     pub score: f32,
     /// Monotonic time of the first detection.
     pub since: Duration,
-    /// Found in this frame; false while it is only carried on by its motion.
+    /// Found when the detector looked last; false for who is only expected to be there.
     pub visible: bool,
 }
 
@@ -114,6 +117,7 @@ impl Tracker {
         let passed = self.time.map_or(Duration::ZERO, |last| time.saturating_sub(last));
         self.time = Some(time);
         self.pass(passed);
+        self.persons.iter_mut().for_each(|person| person.visible = false);
 
         self.detections.clear();
         let usable = |d: &&Detection| {
@@ -134,6 +138,19 @@ impl Tracker {
         self.publish();
     }
 
+    /// Lets time pass until the monotonic `time` without looking: everybody is where the motion leads, visible if visible before.
+    pub fn carry(&mut self, time: Duration) {
+        let passed = self.time.map_or(Duration::ZERO, |last| time.saturating_sub(last));
+        self.time = Some(time);
+        self.pass(passed);
+        self.publish();
+    }
+
+    /// Whether it takes another look to say who is there: somebody has yet to be confirmed, or was not found this once.
+    pub fn is_unsure(&self) -> bool {
+        self.persons.iter().any(|person| person.id == 0 || (!person.visible && person.lost <= MISSED_ONCE))
+    }
+
     /// The persons confirmed, visible or carried on by their motion, by rising id.
     pub fn tracks(&self) -> &[Track] {
         &self.tracks
@@ -144,12 +161,11 @@ impl Tracker {
         &self.ended
     }
 
-    /// Lets time pass: everybody moves on and is unseen; who was unseen for too long is given up.
+    /// Lets time pass: everybody moves on; who was unseen for too long is given up.
     fn pass(&mut self, passed: Duration) {
         self.ended.clear();
         let longest = Duration::from(self.settings.max_lost);
         self.persons.retain_mut(|person| {
-            person.visible = false;
             person.lost = person.lost.saturating_add(passed);
             let keep = person.lost <= longest;
             if keep {

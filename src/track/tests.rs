@@ -213,3 +213,30 @@ proptest! {
         prop_assert!(a.rect.centre().0 > b.rect.centre().0, "{:?} {:?}", a, b);
     }
 }
+
+#[test]
+fn between_two_looks_everybody_is_carried_on() {
+    let mut tracker = tracker();
+    for i in 0..10 {
+        tracker.update(seconds(0.2 * i as f32), &[person(100.0 + 4.0 * i as f32, 100.0, 0.9)]);
+    }
+    tracker.update(seconds(2.0), &[person(140.0, 100.0, 0.9), person(400.0, 100.0, 0.9)]);
+    assert!(tracker.is_unsure());
+    tracker.carry(seconds(2.2));
+    tracker.carry(seconds(2.4));
+    let [track] = *tracker.tracks() else { panic!("{:?}", tracker.tracks()) };
+    assert!(track.visible && track.rect.iou(&person(148.0, 100.0, 1.0).rect) > 0.9, "{track:?}");
+    tracker.update(seconds(2.6), &[person(152.0, 100.0, 0.9), person(400.0, 100.0, 0.9)]);
+    assert_eq!(ids(&tracker), [1, 2], "who was not looked for was not lost");
+    assert!(!tracker.is_unsure());
+
+    tracker.update(seconds(2.8), &[person(400.0, 100.0, 0.9)]);
+    assert!(tracker.is_unsure(), "the first may only have been missed");
+    tracker.carry(seconds(3.2));
+    assert!(!tracker.is_unsure());
+    assert_eq!(tracker.tracks().iter().map(|t| t.visible).collect::<Vec<_>>(), [false, true]);
+    tracker.carry(seconds(4.7));
+    assert_eq!((ids(&tracker), tracker.ended()), (vec![2], &[1][..]), "the lost one for two seconds");
+    tracker.carry(seconds(4.8));
+    assert!(ids(&tracker).is_empty(), "nobody is carried on for longer");
+}

@@ -99,6 +99,7 @@ fn exposition(sample: &Sample, in_effect: &InEffect) -> Registry {
     to.counter("frames_corrupted", "Frames that came damaged", each(|camera| camera.corrupted));
     to.counter("frames_failed", "Frames that could not be analysed", each(|camera| camera.failed));
     to.counter("camera_reopened", "Times it was opened again after it broke", each(|camera| camera.reopened));
+    to.counter("frames_searched", "Frames that the detector looked at", each(|camera| camera.searched));
     to.counter("crops_encoded", "Crops that the image tower encoded", each(|camera| camera.crops.encoded));
     to.counter(
         "crops_kept",

@@ -95,10 +95,12 @@ fn analysis(config: &Config, report: &mut Report) {
     }
 
     let refresh = section("refresh");
+    span(report, &refresh.key("detect"), config.refresh.detect, 0.0..=60.0);
     span(report, &refresh.key("age"), config.refresh.age, 0.0..=60.0);
-    fraction(report, &refresh.key("moved"), config.refresh.moved);
-    if !(0.0..=255.0).contains(&config.refresh.changed) {
-        let message = format!("{} is out of range; give a number from 0 to 255", config.refresh.changed);
+    span(report, &refresh.key("scene"), config.refresh.scene, 0.0..=60.0);
+    fraction(report, &refresh.key("shape"), config.refresh.shape);
+    if !(0.0..=10.0).contains(&config.refresh.changed) {
+        let message = format!("{} is out of range; give a number from 0 to 10", config.refresh.changed);
         report.error(&refresh.key("changed"), message);
     }
     if let Some(budget) = config.refresh.budget {

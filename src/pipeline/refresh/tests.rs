@@ -9,7 +9,8 @@ const STEP: Duration = Duration::from_millis(200);
 const EVERYTHING: Rect = Rect::new(0.0, 0.0, 100.0, 100.0);
 
 fn settings() -> config::Refresh {
-    config::Refresh { age: config::Span::from_secs_f64(1.0), ..config::Refresh::default() }
+    let seconds = config::Span::from_secs_f64;
+    config::Refresh { age: seconds(2.0), scene: seconds(1.0), ..config::Refresh::default() }
 }
 
 fn grey() -> Picture {
@@ -49,7 +50,7 @@ impl Scene {
 }
 
 #[test]
-fn what_stays_is_kept_and_what_moves_changes_or_ages_is_encoded() {
+fn what_stays_or_walks_is_kept_and_what_has_another_shape_or_looks_different_is_encoded() {
     let mut scene = Scene::new(settings());
     let (one, two) = ((Who::Person(1), person(10.0)), (Who::Person(2), person(60.0)));
     let context = (Who::Context, EVERYTHING);
@@ -57,24 +58,38 @@ fn what_stays_is_kept_and_what_moves_changes_or_ages_is_encoded() {
     let (due, known) = scene.show(&[two, one, context]);
     assert_eq!((due, known), (vec![], vec![Some(60.0), Some(10.0), Some(0.0)]), "in the order named");
 
-    let moved = (Who::Person(1), person(14.0));
-    assert_eq!(scene.show(&[moved, two, context]).0, [14.0]);
-    for row in 40..60 {
-        scene.picture.data[row * 100 + 60..row * 100 + 80].fill(200);
-    }
-    let (due, known) = scene.show(&[moved, two, context]);
-    assert_eq!(
-        (due, known),
-        (vec![60.0, 0.0], vec![Some(14.0), Some(60.0), Some(0.0)]),
-        "it looks different"
-    );
-    assert_eq!(scene.show(&[moved, two, context]).0, [0.0; 0]);
-    for _ in 0..2 {
-        assert_eq!(scene.show(&[moved, two, context]).0, [0.0; 0]);
-    }
-    assert_eq!(scene.show(&[moved, two, context]).0, [14.0], "a second has gone by for the first");
+    let (walked, fallen) =
+        ((Who::Person(1), person(14.0)), (Who::Person(1), Rect::new(5.0, 60.0, 65.0, 80.0)));
+    assert_eq!(scene.show(&[walked, two, context]).0, [0.0; 0]);
+    assert_eq!(scene.show(&[fallen, two, context]).0, [5.0]);
+    scene.picture.data.chunks_mut(100).skip(40).step_by(2).take(10).for_each(|row| row[60..80].fill(250));
+    let (due, known) = scene.show(&[fallen, two, context]);
+    assert_eq!(due, [60.0, 0.0], "it looks different, and the whole, which has changed, comes along");
+    assert_eq!(known, [Some(5.0), Some(60.0), Some(0.0)]);
     let counts = scene.refresh.counts();
-    assert_eq!((counts.encoded, counts.kept, counts.oldest), (7, 17, Duration::from_millis(800)));
+    assert_eq!((counts.encoded, counts.kept, counts.oldest), (6, 9, STEP));
+}
+
+/// The frames of `frames` at which each of `parts` is encoded.
+fn encoded(scene: &mut Scene, parts: &[(Who, Rect)], frames: u32) -> Vec<(u32, Vec<f32>)> {
+    let due = (0..frames).map(|_| (scene.show(parts).0, scene.frame));
+    due.filter(|(due, _)| !due.is_empty()).map(|(due, frame)| (frame, due)).collect()
+}
+
+#[test]
+fn what_ages_is_encoded_together_and_a_scene_in_which_nothing_changes_seldom() {
+    let mut scene = Scene::new(settings());
+    let (one, two) = ((Who::Person(1), person(10.0)), (Who::Person(2), person(60.0)));
+    let context = (Who::Context, EVERYTHING);
+    assert_eq!(encoded(&mut scene, &[one, context], 2), [(1, vec![10.0, 0.0])]);
+    assert_eq!(
+        encoded(&mut scene, &[one, two, context], 20),
+        [(3, vec![60.0]), (11, vec![10.0, 60.0]), (21, vec![10.0, 60.0])],
+        "after two seconds, the second somewhat earlier"
+    );
+    // Another lamp is on: one person sees nothing of it.
+    scene.picture.data.chunks_mut(100).take(20).for_each(|row| row[..20].fill(120));
+    assert_eq!(encoded(&mut scene, &[one, context], 6), [(23, vec![0.0])]);
 }
 
 #[test]
@@ -128,7 +143,7 @@ proptest! {
     /// encode everybody else once.
     #[test]
     fn nobody_starves(people in 1..40u64, allowed in 1..8usize, restless in any::<bool>(), seed in any::<u64>()) {
-        let mut scene = Scene::new(config::Refresh { age: config::Span::from_secs_f64(0.0), ..settings() });
+        let mut scene = Scene::new(config::Refresh { age: config::Span::default(), scene: config::Span::default(), ..settings() });
         scene.refresh.allow(Some(allowed));
         let mut waited: HashMap<usize, usize> = HashMap::new();
         let most = (people as usize + 1).div_ceil(allowed);
