@@ -43,7 +43,7 @@ enum Command {
     Models(cmd::models::Args),
     /// Examine this machine, and say what to do about what is not as it should be
     Doctor(cmd::doctor::Args),
-    /// Measure each stage on this machine
+    /// Measure how many people this machine follows, and where the time goes
     Bench(cmd::bench::Args),
     /// Publish as a fleet of boxes would, to try a broker
     FleetSim(cmd::fleet_sim::Args),
