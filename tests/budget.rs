@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use puppets::{WIDTH, detector_with, networks_of, same, tower_with, vocabulary};
 use watchword::camera::{CameraError, Source, SourceInfo, Stop};
 use watchword::clock::Clock;
-use watchword::config::{self, Config};
+use watchword::config::{self, Config, Span};
 use watchword::frame::{Frame, PixelFormat};
 use watchword::heads::Method;
 use watchword::pipeline::{Delivery, Feed, Gate, Observer, Pipeline, Report, Requests, Seen, Status, View};
@@ -161,14 +161,19 @@ impl Observer for Watching {
     fn report(&mut self, _: &Report) {}
 }
 
-/// Who is before the camera, and what the networks take.
+/// Who is before the camera, how long they may be kept, and what the networks take.
 struct Scene {
     people: usize,
     moving: bool,
+    /// `None`: as the configuration has it.
+    age: Option<Duration>,
     detector: Duration,
     /// For so many crops.
     tower: fn(u32) -> Duration,
 }
+
+/// Everybody is to be looked at in every frame, as people are who never stand still.
+const ALWAYS: Option<Duration> = Some(Duration::ZERO);
 
 const fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
@@ -211,6 +216,9 @@ fn run(scene: &Scene, frames: usize) -> (Vec<Looked>, Report) {
     };
     let mut config = Config { cameras: vec![camera.clone()], ..puppets::config() };
     config.detector.max_persons = 100;
+    if let Some(age) = scene.age {
+        config.refresh.age = Span::from_secs_f64(age.as_secs_f64());
+    }
     let (world, stop) = (Arc::<World>::default(), Stop::new());
     let (mut see, cost, tower) = (people(scene.people, scene.moving), scene.detector, scene.tower);
     let detector = {
@@ -276,7 +284,7 @@ const FRAMES: usize = 80;
 fn a_frame_costs_what_it_may_and_everybody_has_a_turn_however_many_there_are() {
     let even = |people| (people, even as fn(u32) -> Duration, 10);
     for (people, tower, crops) in [even(1), even(5), even(20), even(50), (50, batched, 7)] {
-        let scene = Scene { people, moving: true, detector: DETECTOR, tower };
+        let scene = Scene { people, moving: true, age: ALWAYS, detector: DETECTOR, tower };
         let (frames, report) = run(&scene, FRAMES);
         let binds = people + 1 > crops;
         // The whole picture is one of those who have a turn.
@@ -294,7 +302,7 @@ fn a_frame_costs_what_it_may_and_everybody_has_a_turn_however_many_there_are() {
 #[test]
 fn who_stands_still_costs_little_and_is_looked_at_again_all_the_same() {
     for people in [1, 5, 20, 50] {
-        let scene = Scene { people, moving: false, detector: DETECTOR, tower: even };
+        let scene = Scene { people, moving: false, age: None, detector: DETECTOR, tower: even };
         let (frames, _) = run(&scene, FRAMES);
         let age = Duration::from(config::Refresh::default().age);
         let turns = (people + 1).div_ceil(10) as u32;
@@ -313,7 +321,7 @@ fn who_stands_still_costs_little_and_is_looked_at_again_all_the_same() {
 
 #[test]
 fn what_is_analysed_is_told_as_soon_as_it_is_analysed() {
-    let scene = Scene { people: 5, moving: true, detector: DETECTOR, tower: even };
+    let scene = Scene { people: 5, moving: true, age: ALWAYS, detector: DETECTOR, tower: even };
     let (frames, report) = run(&scene, FRAMES);
     assert!(frames.iter().all(|frame| frame.latency == frame.took), "no frame waits for another");
     let mut took: Vec<_> = frames.iter().map(|frame| frame.took).collect();
@@ -323,7 +331,7 @@ fn what_is_analysed_is_told_as_soon_as_it_is_analysed() {
 
 #[test]
 fn a_machine_that_is_too_slow_looks_at_the_newest_frame_and_at_no_older_one() {
-    let scene = Scene { people: 5, moving: true, detector: ms(470), tower: even };
+    let scene = Scene { people: 5, moving: true, age: ALWAYS, detector: ms(470), tower: even };
     let (frames, report) = run(&scene, FRAMES);
     for frame in &frames {
         assert!(frame.latency < frame.took + INTERVAL, "it was the newest when it was taken up: {frame:?}");

@@ -63,7 +63,8 @@ pub struct Counts {
     pub encoded: u64,
     /// Crops for which an embedding was kept.
     pub kept: u64,
-    /// The oldest embedding that the latest frame was judged by.
+    /// The oldest embedding of a person or an object that the latest frame was judged by. That of the whole is as old as
+    /// the scene.
     pub oldest: Duration,
 }
 
@@ -204,8 +205,9 @@ impl Refresh {
         let encoded = self.due.len().min(rows.len());
         self.counts.encoded += encoded as u64;
         self.counts.kept += (self.parts.len() - encoded) as u64;
-        let ages = self.embeddings().filter_map(|embedding| embedding.map(|(_, at)| now.saturating_sub(at)));
-        self.counts.oldest = ages.max().unwrap_or_default();
+        let kept = self.parts.iter().filter_map(|part| self.kept.get(part.kept));
+        let ages = kept.filter(|kept| kept.who != Who::Context).filter_map(|kept| kept.encoded);
+        self.counts.oldest = ages.map(|at| now.saturating_sub(at)).max().unwrap_or_default();
     }
 
     /// What is known of everything that was named, in that order; `None` for what has not had its turn yet.
