@@ -35,6 +35,17 @@ pub enum AnalysisError {
 /// Frames that wait for their future at most; with more, the oldest is judged without the rest of it.
 const MOST_WAITING: usize = 512;
 
+/// What a frame may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Budget {
+    #[default]
+    Unlimited,
+    /// In the image tower.
+    Tower(Duration),
+    /// All in all.
+    Frame(Duration),
+}
+
 /// What is remembered of one camera from frame to frame, and what was found in the latest.
 pub struct View {
     tracker: Tracker,
@@ -47,8 +58,9 @@ pub struct View {
     looked: bool,
     searched: u64,
     refresh: Refresh,
-    /// What the image tower may take of a frame's time; `None`: what it takes.
-    budget: Option<Duration>,
+    budget: Budget,
+    /// What the latest frame took once it was known who is in it, without the image tower.
+    rest: Duration,
     /// How long a frame waits for what comes after it.
     look_ahead: Duration,
     explain: bool,
@@ -75,7 +87,8 @@ impl View {
             looked: false,
             searched: 0,
             refresh: Refresh::new(refreshing(config)),
-            budget: None,
+            budget: Budget::default(),
+            rest: Duration::ZERO,
             look_ahead: Duration::ZERO,
             explain: false,
             waiting: VecDeque::new(),
@@ -138,9 +151,8 @@ impl View {
         self.events.iter_mut().skip(decided).for_each(|event| event.provisional = true);
     }
 
-    /// Has the image tower take no longer than `budget` of a frame from now on, as far as it is a matter of how many
-    /// crops it looks at; `None`: as long as it takes.
-    pub fn allow(&mut self, budget: Option<Duration>) {
+    /// Has frames cost no more than `budget` from now on, as far as it is a matter of how many crops are looked at.
+    pub fn allow(&mut self, budget: Budget) {
         self.budget = budget;
     }
 
@@ -164,6 +176,8 @@ impl View {
 
     /// The first half: who and what is in the frame, unless that is as good as known.
     fn find(&mut self, frame: &Frame, networks: &mut Networks) -> Result<(), AnalysisError> {
+        self.rest =
+            [Stage::Crop, Stage::Heads, Stage::Publish].map(|stage| self.times.of(stage)).iter().sum();
         self.times = StageTimes::default();
         let people = match self.tracker.tracks() {
             _ if self.tracker.is_unsure() => People::Unsure,
@@ -218,8 +232,13 @@ impl View {
         let remember = self.memory.as_ref().is_some_and(|memory| memory.wants(now));
         if current.tracks.iter().any(|track| track.visible) || remember {
             let refresh = &mut self.refresh;
+            let time = match self.budget {
+                Budget::Unlimited => None,
+                Budget::Tower(time) => Some(time),
+                Budget::Frame(time) => Some(time.saturating_sub(times.total() + self.rest)),
+            };
             // Of a tower that was never measured, one crop says what it costs.
-            refresh.allow(self.budget.map(|budget| networks.crops_in(budget).unwrap_or(1)));
+            refresh.allow(time.map(|time| networks.crops_in(time).unwrap_or(1)));
             let (wants, enlarge) = (networks.scorer.wants(), networks.enlarge);
             times.measure(&*networks.clock, Stage::Crop, || {
                 name(refresh, frame, wants, enlarge, &mut current)

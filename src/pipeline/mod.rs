@@ -8,6 +8,7 @@ mod analysis;
 mod camera;
 mod capture;
 mod control;
+mod cost;
 mod crops;
 mod gate;
 mod judged;
@@ -26,7 +27,7 @@ mod status;
 
 use std::sync::Arc;
 
-pub use analysis::{AnalysisError, View};
+pub use analysis::{AnalysisError, Budget, View};
 pub use capture::{CaptureCounts, Feed, Opener, Pace};
 pub use control::{Control, ControlError, Requests, Trial, TriedPerson, Update};
 pub use gate::{Gate, Shut};

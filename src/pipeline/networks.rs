@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::cost::Cost;
 use super::meter::{Stage, StageTimes};
 use crate::clip::{ClipError, Embeddings, Sight};
 use crate::clock::{Clock, SystemClock};
@@ -21,8 +22,8 @@ pub struct Networks {
     pub(super) detections: Vec<Detection>,
     /// What was encoded last.
     pub(super) fresh: Embeddings,
-    /// Of a crop in the image tower, as measured lately; `None` before the first.
-    cost: Option<Duration>,
+    /// Of crops in the image tower.
+    cost: Cost,
     /// What stages are timed by.
     pub(super) clock: Arc<dyn Clock>,
 }
@@ -38,7 +39,7 @@ impl Networks {
         let sight = sight.into();
         let fresh = Embeddings::new(sight.width());
         let config::Scoring { crop, enlarge, .. } = *scoring;
-        let (detections, cost, clock) = (Vec::new(), None, Arc::new(SystemClock));
+        let (detections, cost, clock) = (Vec::new(), Cost::default(), Arc::new(SystemClock));
         Self { detector, sight, scorer, crop, enlarge, detections, fresh, cost, clock }
     }
 
@@ -72,8 +73,7 @@ impl Networks {
 
     /// How many crops the image tower encodes in `time`, as far as that is known.
     pub(super) fn crops_in(&self, time: Duration) -> Option<usize> {
-        let cost = self.cost.filter(|cost| !cost.is_zero())?;
-        Some(time.div_duration_f64(cost) as usize)
+        self.cost.crops_in(time)
     }
 
     /// Encodes the parts `rects` of `frame`, in pixels, into a row each of `fresh`.
@@ -87,9 +87,7 @@ impl Networks {
         times.measure(&*self.clock, Stage::Crop, || self.sight.prepare(&frame.picture, self.crop, rects));
         let before = times.of(Stage::Encode);
         times.measure(&*self.clock, Stage::Encode, || self.sight.encode(&mut [(count, &mut self.fresh)]))?;
-        if let Some(cost) = (times.of(Stage::Encode) - before).checked_div(count as u32) {
-            self.cost = Some(self.cost.map_or(cost, |known| (known * 3 + cost) / 4));
-        }
+        self.cost.observe(count, times.of(Stage::Encode) - before);
         Ok(())
     }
 }

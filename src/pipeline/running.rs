@@ -9,7 +9,7 @@ use super::camera::{Camera, Capturing};
 use super::control::{self, ControlError, Request, Requests, Retired, Update};
 use super::mailbox::{Arrival, Delivery, Mailbox};
 use super::report::{Report, Reporter};
-use super::{Feed, Networks, Observer, Pipeline, PipelineError, Seen, Stage, Status};
+use super::{Budget, Feed, Networks, Observer, Pipeline, PipelineError, Seen, Status};
 use crate::camera::Stop;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -177,19 +177,20 @@ impl<'a> Running<'a> {
         Ok(())
     }
 
-    /// What the image tower may take of the next frame's time, so that none comes late; `None` for a recording, which
-    /// waits for us, and where nobody says how many frames there are to be.
-    fn budget(&self, index: usize) -> Option<Duration> {
-        let camera = self.cameras.get(index).filter(|camera| camera.delivery != Delivery::Every)?;
-        if let Some(budget) = self.config.refresh.budget {
-            return Some(budget.into());
+    /// What the next frame may cost, so that none comes late: anything for a recording, which waits for us, and where nobody
+    /// says how many frames there are to be.
+    fn budget(&self, index: usize) -> Budget {
+        if self.cameras.get(index).is_none_or(|camera| camera.delivery == Delivery::Every) {
+            return Budget::Unlimited;
+        }
+        if let Some(time) = self.config.refresh.budget {
+            return Budget::Tower(time.into());
         }
         let online = self.cameras.iter().filter(|camera| camera.status == Status::Online);
         let rate = |camera: &Camera| self.config.camera(&camera.name)?.analysis_fps;
-        let rates: f64 = online.map(rate).sum::<Option<f64>>()?;
-        let interval = Duration::try_from_secs_f64(0.9 / rates).ok()?; // some time is lost between frames
-        let times = camera.view.times();
-        Some(interval.saturating_sub(times.total() - times.of(Stage::Encode)))
+        let rates = online.map(rate).sum::<Option<f64>>();
+        let interval = rates.and_then(|rates| Duration::try_from_secs_f64(0.9 / rates).ok()); // some is lost between frames
+        interval.map_or(Budget::Unlimited, Budget::Frame)
     }
 
     fn lost(&mut self, index: usize, reason: Reason, ended: bool) {

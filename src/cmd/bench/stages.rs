@@ -13,7 +13,7 @@ use crate::cmd::assemble::Loaded;
 use crate::config::Config;
 use crate::frame::Frame;
 use crate::pack::Role;
-use crate::pipeline::{Observer, Seen, Stage, StageTimes, View, resident_memory};
+use crate::pipeline::{Budget, Observer, Seen, Stage, StageTimes, View, resident_memory};
 
 const WARM_UP: u32 = 5;
 
@@ -26,7 +26,7 @@ pub fn run(config: &Config, people: usize, frames: u32, json: bool) -> anyhow::R
 
     let camera = config.cameras.first().context("the demo's configuration has no camera")?;
     let mut view = View::new(camera, config, &networks);
-    view.allow(config.refresh.budget.map(Duration::from));
+    view.allow(config.refresh.budget.map_or(Budget::Unlimited, |time| Budget::Tower(time.into())));
     let clip =
         || avi_bytes("the demo's clip", crate::cmd::demo::CLIP, false, Arc::clone(&clock), Stop::new());
     let mut source = clip()?;
