@@ -47,15 +47,15 @@ def ours(args, pack, engine, exact, clip, folder):
     command = [args.watchword, "detect", "--config", file, "--source", clip, "--out", folder / "out", "--no-video"]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stderr
     frames, seconds = re.search(r"(\d+) of \d+ frames analysed in ([\d.]+) s", said).groups()
-    lines = [json.loads(line) for line in open(folder / "out/tracks.jsonl")]
-    return float(seconds) * 1e3 / int(frames), sum(len(line["tracks"]) for line in lines) / int(frames)
+    searched, crops = re.search(r"(\d+) of them searched for people, (\d+) crops", said).groups()
+    return float(seconds) * 1e3 / int(frames), int(searched) / int(frames), int(crops) / int(frames)
 
 
 def peer(args, pack, runtime, clip):
     command = [sys.executable, HERE / "pipeline.py", "--runtime", runtime, "--pack", pack, "--detector", DETECTOR]
     command += ["--clip", clip, "--step", "2", "--threads", str(args.threads), "--patch", "16" if "b16" in pack.name else "32"]
     said = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    return said["frame_ms"], said["persons"] / said["frames"]
+    return said["frame_ms"], 1.0, said["crops"] / said["frames"]
 
 
 def main():
@@ -90,12 +90,13 @@ def main():
             for _ in range(args.rounds):
                 for way, run in ways.items():
                     results[way].append(run())
-            median = {way: statistics.median(ms for ms, _ in rounds) for way, rounds in results.items()}
+            median = {way: statistics.median(ms for ms, *_ in rounds) for way, rounds in results.items()}
             torch, onnx = list(median.values())[:2]
             print(f"\n{name} int8, {pathlib.Path(args.clip).name}, {args.threads} threads\n")
-            print("| | ms a frame | persons a frame | times PyTorch | times ONNX Runtime |\n|---|---|---|---|---|")
+            print("| | ms a frame | detector | crops a frame | times PyTorch | times ONNX Runtime |\n|---|---|---|---|---|---|")
             for way, ms in median.items():
-                print(f"| {way} | {ms:.0f} | {results[way][0][1]:.1f} | {torch / ms:.2f} | {onnx / ms:.2f} |", flush=True)
+                _, searched, crops = results[way][0]
+                print(f"| {way} | {ms:.0f} | {searched:.0%} | {crops:.1f} | {torch / ms:.2f} | {onnx / ms:.2f} |", flush=True)
 
 
 main()

@@ -123,7 +123,7 @@ def main():
     tower(np.zeros((4, 3, 224, 224), np.float32))  # what is set up at the first run is not a frame's
 
     clip = cv2.VideoCapture(args.clip)
-    frames = persons = index = 0
+    frames = persons = crops = index = 0
     start = time.perf_counter()
     while True:
         read, picture = clip.read()
@@ -136,6 +136,7 @@ def main():
         frames, persons = frames + 1, persons + len(boxes)
         if len(boxes):
             whole = [0, 0, picture.shape[1], picture.shape[0]]
+            crops += len(boxes) + 1
             features = tower(np.stack([crop(picture, box) for box in [*boxes, whole]]))
             features = features / np.linalg.norm(features, axis=1, keepdims=True)
             features = features[:-1] + features[-1]  # what a person does shows in the person and around
@@ -143,7 +144,7 @@ def main():
             scores = np.exp(logits - logits.max(1, keepdims=True))
             scores /= scores.sum(1, keepdims=True)
     elapsed = time.perf_counter() - start
-    print(json.dumps({"frames": frames, "persons": persons, "frame_ms": elapsed / frames * 1e3}))
+    print(json.dumps({"frames": frames, "persons": persons, "crops": crops, "frame_ms": elapsed / frames * 1e3}))
 
 
 main()
