@@ -7,7 +7,7 @@ use crate::frame::{Converter, Filter, Fit, Layout, Picture, Rect};
 use crate::pack::{self, Pack, Role};
 
 /// Crops in one run of a model that takes any number. More would not be faster, and activations grow with it.
-const LARGEST_BATCH: usize = 16;
+const LARGEST_BATCH: usize = 8;
 
 /// An image tower and the crops that wait for it. Once its buffers have grown, nothing here allocates.
 pub struct ImageTower {
@@ -16,6 +16,8 @@ pub struct ImageTower {
     output: usize,
     /// The batch that the model insists on.
     fixed_batch: Option<usize>,
+    /// The most that it is given, if it does not.
+    largest_batch: usize,
     width: usize,
     converter: Converter,
     /// Crops as the model reads them, `[N, 3, H, W]`; as long as it ever was.
@@ -28,8 +30,12 @@ impl ImageTower {
     /// Loads the image tower of `pack`.
     pub fn open(pack: &Pack, engine: &dyn Engine, options: Options) -> Result<Self, ClipError> {
         let session = pack.load(Role::Image, engine, options)?;
-        let width = pack.manifest().embedding.width;
-        Self::new(format!("{} image tower", pack.identity()), session, layout(&pack.manifest().image), width)
+        let (width, image) = (pack.manifest().embedding.width, &pack.manifest().image);
+        let mut tower = Self::new(format!("{} image tower", pack.identity()), session, layout(image), width)?;
+        if let Some(batch) = image.batch.get(engine.name()) {
+            tower.largest_batch = *batch;
+        }
+        Ok(tower)
     }
 
     /// A tower that runs `session`, called `model` in errors. The model must take one f32 `[N, 3, H, W]` of
@@ -54,6 +60,7 @@ impl ImageTower {
             session,
             output,
             fixed_batch,
+            largest_batch: LARGEST_BATCH,
             width,
             converter,
             crops: Vec::new(),
@@ -112,7 +119,7 @@ impl ImageTower {
         let total = std::mem::take(&mut self.count);
         let (mut first, mut group) = (0, 0);
         while first < total {
-            let count = self.fixed_batch.unwrap_or(LARGEST_BATCH).min(total - first);
+            let count = self.fixed_batch.unwrap_or(self.largest_batch).min(total - first);
             self.run(first, count)?;
             let result = self.outputs.get(self.output).map_or(&[][..], |tensor| &tensor.data);
             for (row, embedding) in (first..).zip(result.chunks_exact(self.width.max(1)).take(count)) {

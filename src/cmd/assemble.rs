@@ -2,10 +2,13 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::panic::resume_unwind;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Instant;
 
 use anyhow::{Context, ensure};
-use tracing::info;
+use tracing::{debug, info, warn};
 
 use crate::clip::{ClipError, Sight, TextTower};
 use crate::config::{Config, Heads};
@@ -15,13 +18,15 @@ use crate::heads::{Interaction, Method, Scorer};
 use crate::mqtt::Origin;
 use crate::pack::Pack;
 use crate::pipeline::Networks;
-use crate::vocabulary::Vocabulary;
+use crate::vocabulary::{Shelf, Vocabulary};
 
 /// A pack and the engine that runs it.
 pub struct Loaded {
     pub pack: Pack,
     pub engine: Box<dyn Engine>,
     pub options: Options,
+    /// Where embedded words are kept from one start to the next.
+    shelf: Option<Shelf>,
 }
 
 impl Loaded {
@@ -29,7 +34,18 @@ impl Loaded {
     pub fn open(config: &Config) -> anyhow::Result<Self> {
         let pack = Pack::open(&config.pack.path)?;
         let options = Options::of(config.pack.threads);
-        Ok(Self { pack, engine: engine::engine(config.pack.engine), options })
+        Ok(Self { pack, engine: engine::engine(config.pack.engine), options, shelf: None })
+    }
+
+    /// With embedded words kept in `folder`.
+    pub fn keeping(mut self, folder: Option<PathBuf>) -> Self {
+        let encoder = self.pack.text_identity(self.engine.name());
+        self.shelf = folder.zip(encoder).map(|(folder, encoder)| {
+            // Kernels round differently, but threads do not.
+            let encoder = format!("{encoder} on {}", self.engine.describe(Options::of(1)));
+            Shelf::new(&folder.join("words.safetensors"), encoder)
+        });
+        self
     }
 
     /// One line about what will run where.
@@ -46,11 +62,36 @@ impl Loaded {
         }
     }
 
-    /// Embeds the words that `previous` does not hold; if there are any, the text tower is loaded for this and let go
-    /// again.
+    /// The words, and what runs on every frame. One after the other, so that there is never more in memory than while it
+    /// runs.
+    pub fn load(&self, config: &Config) -> anyhow::Result<(Networks, Vocabulary)> {
+        let words = self.vocabulary(config, None)?;
+        Ok((self.networks(config)?, words))
+    }
+
+    /// Embeds the words that `previous` does not hold, nor, without a previous, an earlier start has left; if there are
+    /// any, the text tower is loaded for this and let go again.
     pub fn vocabulary(&self, config: &Config, previous: Option<&Vocabulary>) -> anyhow::Result<Vocabulary> {
-        let embed = |phrases: &[String]| self.text_tower()?.embed(phrases);
+        let shelf = self.shelf.as_ref().filter(|_| previous.is_none());
+        let embed = |phrases: &[String]| {
+            if let Some(rows) = shelf.and_then(|shelf| shelf.rows(phrases)) {
+                debug!(phrases = phrases.len(), "embedded by an earlier start");
+                return Ok(rows);
+            }
+            let mut tower = self.text_tower()?;
+            let started = Instant::now();
+            let rows = tower.embed(phrases);
+            debug!(phrases = phrases.len(), took = ?started.elapsed(), "embedded");
+            rows
+        };
         Ok(Vocabulary::build(config, &self.pack, previous, embed)?)
+    }
+
+    /// Keeps embedded words for the next start.
+    pub fn keep(&self, vocabulary: &Vocabulary) {
+        if let Some(Err(error)) = self.shelf.as_ref().map(|shelf| shelf.keep(vocabulary)) {
+            warn!(%error, "the embedded words cannot be kept in the state folder: the next start embeds them anew");
+        }
     }
 
     /// Loads what embeds phrases.
@@ -60,9 +101,12 @@ impl Loaded {
 
     /// Loads what runs on every frame.
     pub fn networks(&self, config: &Config) -> anyhow::Result<Networks> {
-        let detector = Detector::open(&self.pack, &*self.engine, self.options, config)?;
-        let sight = Sight::open(config.scoring.regions, &self.pack, &*self.engine, self.options)?;
-        Ok(Networks::new(detector, sight, self.scorer(config)?, &config.scoring))
+        let (detector, sight) = thread::scope(|scope| {
+            let detector = scope.spawn(|| Detector::open(&self.pack, &*self.engine, self.options, config));
+            let sight = Sight::open(config.scoring.regions, &self.pack, &*self.engine, self.options);
+            (detector.join().unwrap_or_else(|panic| resume_unwind(panic)), sight)
+        });
+        Ok(Networks::new(detector?, sight?, self.scorer(config)?, &config.scoring))
     }
 
     /// Loads the heads, which must be made for the pack's encoder.

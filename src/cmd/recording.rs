@@ -96,10 +96,11 @@ impl Screening {
     /// Loads what `config` names.
     pub fn load(config: &Config, clock: Arc<dyn Clock>, stop: Stop) -> anyhow::Result<Self> {
         let loaded = Loaded::open(config)?;
+        let (networks, vocabulary) = loaded.load(config)?;
         let pipeline = Pipeline {
             config: config.clone(),
-            vocabulary: Arc::new(loaded.vocabulary(config, None)?),
-            networks: loaded.networks(config)?,
+            vocabulary: Arc::new(vocabulary),
+            networks,
             feeds: Vec::new(),
             clock,
             explain: false,

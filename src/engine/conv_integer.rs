@@ -10,7 +10,7 @@ use std::cell::RefCell;
 
 use rten_onnx::onnx::{AttributeProto, AttributeType, DataType, GraphProto, NodeProto, TensorProto};
 
-pub const OPERATOR: &str = "ConvInteger";
+use super::weights::{attribute, integers};
 
 /// Replaces each affected ConvInteger by `int(Conv(float(x) - float(x_zero), float(w - w_zero)))`.
 pub fn repair(graph: &mut GraphProto) {
@@ -28,7 +28,7 @@ pub fn repair(graph: &mut GraphProto) {
 
 /// The weights of a node that rten would compute wrongly, as floats with their zero point taken off.
 fn affected(node: &NodeProto, initializers: &[TensorProto]) -> Option<TensorProto> {
-    if node.op_type.as_deref() != Some(OPERATOR) {
+    if node.op_type.as_deref() != Some("ConvInteger") {
         return None;
     }
     let find = |index: usize| {
@@ -46,8 +46,8 @@ fn affected(node: &NodeProto, initializers: &[TensorProto]) -> Option<TensorProt
         [kernels, 1, _, _] if kernels == group && group > 1 => return None,
         _ => {}
     }
-    let values = bytes(weight)?;
-    let zeros = find(3).map_or(Some(vec![0]), bytes)?;
+    let values = integers(weight)?;
+    let zeros = find(3).map_or(Some(vec![0]), integers)?;
     let kernels = usize::try_from(*weight.dims.first()?).ok()?;
     let length = values.len().checked_div(kernels).filter(|length| *length > 0)?;
     let zero = |kernel: usize| zeros.get(kernel).or(zeros.first()).copied().unwrap_or(0);
@@ -62,24 +62,6 @@ fn affected(node: &NodeProto, initializers: &[TensorProto]) -> Option<TensorProt
         raw_data: Some(RefCell::new(centred.collect())),
         ..TensorProto::default()
     })
-}
-
-/// The values of an 8-bit tensor, however they are stored.
-fn bytes(tensor: &TensorProto) -> Option<Vec<i32>> {
-    let signed = match tensor.data_type? {
-        DataType::INT8 => true,
-        DataType::UINT8 => false,
-        _ => return None,
-    };
-    let value = |byte: &u8| if signed { i32::from(byte.cast_signed()) } else { i32::from(*byte) };
-    match &tensor.raw_data {
-        Some(raw) => Some(raw.borrow().iter().map(value).collect()),
-        None => Some(tensor.int32_data.clone()),
-    }
-}
-
-fn attribute<'a>(node: &'a NodeProto, name: &str) -> Option<&'a AttributeProto> {
-    node.attribute.iter().find(|attribute| attribute.name.as_deref() == Some(name))
 }
 
 fn in_floats(node: NodeProto, weight: Option<String>) -> Vec<NodeProto> {

@@ -1,18 +1,17 @@
 //! The `cpu` engine: rten, fast int8 and f32 kernels for x86-64 and Arm.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rten::{DataType, Dimension, ModelOptions, NodeId, RunOptions, ThreadPool, Value, ValueType, ValueView};
 use rten_onnx::onnx::ModelProto;
+use rten_onnx::protobuf::{DecodeMessage, ReadPos, ValueReader};
 use rten_tensor::prelude::*;
 
 use super::guard::{check_inputs, guarded};
-use super::outline::Outline;
 use super::{
     Element, Engine, EngineError, Input, Model, ModelBytes, Options, Port, Session, Tensor, conv_integer,
-    kernels,
+    kernels, outline, weights,
 };
 
 /// rten. Sessions of one engine that ask for the same number of threads run on the same ones.
@@ -56,36 +55,27 @@ impl Engine for Cpu {
     }
 }
 
-/// A file is streamed into the tensors, so that its bytes are never in memory twice. (Mapping it would need `unsafe`,
-/// and rten copies weights out of a mapped ONNX file anyhow, because they are not aligned there.)
+/// A model whose bytes are streamed into the tensors and are nowhere else. (Mapping them would need `unsafe`, which
+/// `rten::Model::load_mmap` is, and rten copies weights out of a mapped ONNX file anyhow, because they are not aligned
+/// there.)
 fn read(bytes: &ModelBytes) -> Result<rten::Model, String> {
-    let outline = Outline::of(bytes)?;
-    let options = ModelOptions::with_all_ops();
-    if outline.operators.contains(conv_integer::OPERATOR) {
-        return options.load(repaired(bytes)?).map_err(|error| error.to_string());
-    }
-    match bytes {
-        ModelBytes::Static(bytes) => options.load_static_slice(bytes),
-        ModelBytes::Made(bytes) => options.load(bytes.clone()),
-        ModelBytes::File(path) => options.load_file(path),
-    }
-    .map_err(|error| error.to_string())
-}
-
-/// The model without the operators that rten computes wrongly. While this lasts, it is in memory twice.
-fn repaired(bytes: &ModelBytes) -> Result<Vec<u8>, String> {
-    let model = match bytes {
-        ModelBytes::Static(bytes) => ModelProto::parse_buf(bytes),
-        ModelBytes::Made(bytes) => ModelProto::parse_buf(bytes),
-        ModelBytes::File(path) => {
-            ModelProto::parse_file(File::open(path).map_err(|error| error.to_string())?)
-        }
-    };
-    let mut model = model.map_err(|error| error.to_string())?;
+    outline::check(bytes)?;
+    let reader = ValueReader::new(ReadPos::new(bytes.open()?));
+    let mut model = ModelProto::decode(reader).map_err(|error| error.to_string())?;
+    let mut options = ModelOptions::with_all_ops();
     if let Some(graph) = &mut model.graph {
+        if weights::are_elsewhere(graph) {
+            return Err(
+                "has weights in another file; make one file of them, which the pack's hash covers".into()
+            );
+        }
         conv_integer::repair(graph);
+        weights::unfold(graph);
+        weights::hand_over(graph, &mut options);
     }
-    model.write_buf().map_err(|error| error.to_string())
+    let graph = model.write_buf().map_err(|error| error.to_string())?;
+    drop(model);
+    options.load(graph).map_err(|error| error.to_string())
 }
 
 struct CpuSession {

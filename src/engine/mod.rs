@@ -5,6 +5,8 @@
 
 #[cfg(any(test, not(feature = "tract")))]
 mod absent;
+mod bytes;
+mod carried;
 mod conv_integer;
 mod cpu;
 mod guard;
@@ -14,8 +16,9 @@ mod outline;
 mod rknn;
 #[cfg(feature = "tract")]
 mod tract;
+mod weights;
 
-use std::borrow::Cow;
+pub use bytes::ModelBytes;
 
 use crate::config::EngineKind;
 
@@ -57,32 +60,6 @@ pub struct Model {
     /// For messages: a path, or `nano/image.int8.onnx`.
     pub name: String,
     pub bytes: ModelBytes,
-}
-
-/// A model that is carried in the binary, or a file to be read.
-#[derive(Debug, Clone)]
-pub enum ModelBytes {
-    Static(&'static [u8]),
-    File(std::path::PathBuf),
-    /// Made while the program runs.
-    Made(Vec<u8>),
-}
-
-impl ModelBytes {
-    /// All of them.
-    ///
-    /// # Errors
-    /// They cannot be read, or are no whole ONNX model.
-    pub fn whole(&self) -> Result<Cow<'_, [u8]>, String> {
-        outline::Outline::of(self)?;
-        match self {
-            Self::Static(bytes) => Ok(Cow::Borrowed(bytes)),
-            Self::File(path) => {
-                std::fs::read(path).map(Cow::Owned).map_err(|error| format!("cannot be read: {error}"))
-            }
-            Self::Made(bytes) => Ok(Cow::Borrowed(bytes)),
-        }
-    }
 }
 
 /// How a session is to run.

@@ -13,7 +13,7 @@ use tract_onnx::prelude::{
 use tract_onnx::tract_hir::infer::Factoid;
 
 use super::guard::{check_inputs, guarded};
-use super::outline::Outline;
+use super::outline;
 use super::{
     Element, Engine, EngineError, Input, Model, ModelBytes, Options, Port, Session, Tensor, kernels,
 };
@@ -124,7 +124,7 @@ impl Session for TractSession {
 
 /// A file is mapped by tract while it is decoded. External data is refused: a pack's hashes do not cover it.
 fn read(bytes: &ModelBytes) -> Result<pb::ModelProto, String> {
-    Outline::of(bytes)?;
+    outline::check(bytes)?;
     match bytes {
         ModelBytes::Static(bytes) => pb::ModelProto::decode(*bytes).map_err(|error| error.to_string()),
         ModelBytes::Made(bytes) => pb::ModelProto::decode(&bytes[..]).map_err(|error| error.to_string()),

@@ -123,6 +123,7 @@ pub(super) fn manifest(
             mean: [0.481_454_66, 0.457_827_5, 0.408_210_73],
             std: [0.268_629_54, 0.261_302_6, 0.275_777_1],
             resize: Filter::Bicubic,
+            batch: BTreeMap::new(),
             files: cpu(towers.image),
         },
         text: Some(Text {

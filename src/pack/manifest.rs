@@ -47,6 +47,10 @@ pub struct Image {
     /// Of R, G, B; divides what is left.
     pub std: [f32; 3],
     pub resize: Filter,
+    /// An engine's name → the most crops in one run there, for a tower that is no faster with more of them; they take
+    /// memory.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub batch: BTreeMap<String, usize>,
     pub files: Files,
 }
 
@@ -146,6 +150,7 @@ pub enum Fit {
 const MOST_WIDTH: usize = 8192;
 const MOST_PIXELS: usize = 4096;
 const MOST_TOKENS: usize = 8192;
+const MOST_BATCH: usize = 1024;
 
 impl Manifest {
     /// Reads a `pack.toml` and checks it. The error names the key.
@@ -164,6 +169,7 @@ impl Manifest {
         self.image.size.iter().try_for_each(|side| within("image.size", *side, MOST_PIXELS))?;
         self.image.std.iter().try_for_each(|std| positive("image.std", *std))?;
         self.image.mean.iter().try_for_each(|mean| finite("image.mean", *mean))?;
+        self.image.batch.values().try_for_each(|crops| within("image.batch", *crops, MOST_BATCH))?;
         self.detector.size.iter().try_for_each(|side| within("detector.size", *side, MOST_PIXELS))?;
         self.detector.std.iter().flatten().try_for_each(|std| positive("detector.std", *std))?;
         self.detector.mean.iter().flatten().try_for_each(|mean| finite("detector.mean", *mean))?;

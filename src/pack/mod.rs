@@ -21,8 +21,9 @@ pub use manifest::{
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
-use tracing::warn;
+use tracing::{debug, warn};
 
 use crate::engine::{Engine, EngineError, Model, ModelBytes, Options, Port, Session};
 use files::Store;
@@ -121,7 +122,9 @@ impl Pack {
         let bytes = match &self.store {
             Store::Embedded(_) => ModelBytes::Static(self.store.embedded(&self.identity(), file)?),
             Store::Folder(folder) => {
+                let started = Instant::now();
                 self.verify_file(file)?;
+                debug!(file, took = ?started.elapsed(), "verified");
                 ModelBytes::File(folder.join(file))
             }
         };
@@ -151,7 +154,9 @@ impl Pack {
             let (pack, engine) = (self.identity(), engine.name());
             warn!(pack, "no {role} model for {engine} in it: the processor runs it; see board/rockchip.md");
         }
+        let started = Instant::now();
         let session = engine.load(&model, options)?;
+        debug!(model = model.name, took = ?started.elapsed(), "loaded");
         self.check_shapes(role, session.inputs(), session.outputs()).map_err(|reason| PackError::Shape {
             pack: self.identity(),
             role,
@@ -164,6 +169,14 @@ impl Pack {
     /// The tokenizer's file.
     pub fn tokenizer(&self) -> Result<Cow<'static, [u8]>, PackError> {
         self.read(&self.text()?.tokenizer)
+    }
+
+    /// All that the embedding of a phrase depends on, with the engine of that name; `None` without a text tower.
+    pub fn text_identity(&self, engine: &str) -> Option<String> {
+        let Text { tokenizer, context, pooling, .. } = self.manifest.text.as_ref()?;
+        let tower = self.expected_hash(self.model_file(Role::Text, engine).ok()?);
+        let (tokenizer, width) = (self.expected_hash(tokenizer), self.manifest.embedding.width);
+        Some(format!("{tower} {tokenizer} {context} {pooling:?} {width}"))
     }
 
     /// The weights of the interaction heads, if the pack has any.

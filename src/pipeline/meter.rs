@@ -116,14 +116,6 @@ impl Default for Window {
     }
 }
 
-/// Bytes of memory this process holds in RAM, as the kernel counts it; 0 where it does not say.
-pub fn resident_memory() -> u64 {
-    let pages = std::fs::read_to_string("/proc/self/statm")
-        .ok()
-        .and_then(|text| text.split_whitespace().nth(1)?.parse::<u64>().ok());
-    pages.unwrap_or(0) * rustix::param::page_size() as u64
-}
-
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 
 use super::camera::Camera;
 use super::mailbox::Mailbox;
-use super::meter::{StageTimes, Window, resident_memory};
+use super::meter::{StageTimes, Window};
+use super::process::resident_memory;
 use super::refresh::Counts;
 use super::status::Status;
 use crate::clock::FrameTime;

@@ -2,14 +2,17 @@
 //!
 //! Knows the configuration's actions and how a phrase is embedded; has never heard of pictures, tracks or scores. A
 //! [`Vocabulary`] does not change: a new one is built, from the old one's embeddings where the words are the same, and
-//! swapped in whole.
+//! swapped in whole. A [`Shelf`] keeps the embeddings from one start to the next.
 
 mod identity;
 mod sentences;
+mod shelf;
 #[cfg(test)]
 mod tests;
 
 use std::ops::Range;
+
+pub use shelf::Shelf;
 
 use crate::clip::{ClipError, Embeddings, dot, norm};
 use crate::config::{self, Action, Config};

@@ -6,7 +6,7 @@ use super::VocabularyError;
 use crate::clip::{ClipError, Embeddings};
 
 /// The rows of distinct sentences.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Sentences {
     index: HashMap<String, usize>,
     rows: Embeddings,
@@ -46,6 +46,30 @@ impl Sentences {
             }
         }
         Ok(Self { index, rows })
+    }
+
+    /// `texts` with their rows, each `width` long; `None` if they are not as many, or one has no direction.
+    pub fn of<'r>(
+        texts: Vec<String>,
+        all: impl ExactSizeIterator<Item = &'r [f32]>,
+        width: usize,
+    ) -> Option<Self> {
+        let mut rows = Embeddings::new(width);
+        let fit = texts.len() == all.len() && all.into_iter().all(|row| rows.push(row));
+        let index = texts.into_iter().enumerate().map(|(row, text)| (text, row)).collect();
+        fit.then_some(Self { index, rows })
+    }
+
+    /// The sentences in the order of their rows.
+    pub fn texts(&self) -> Vec<&str> {
+        let mut texts: Vec<_> = self.index.iter().map(|(text, row)| (*row, text.as_str())).collect();
+        texts.sort_unstable();
+        texts.into_iter().map(|(_, text)| text).collect()
+    }
+
+    /// A row for each.
+    pub fn rows(&self) -> &Embeddings {
+        &self.rows
     }
 
     /// Elements of a row.

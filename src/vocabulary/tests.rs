@@ -23,11 +23,11 @@ fn texts(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| text.to_string()).collect()
 }
 
-fn action(name: &str, phrases: &[&str], against: &[&str]) -> Action {
+pub(super) fn action(name: &str, phrases: &[&str], against: &[&str]) -> Action {
     Action { name: name.into(), phrases: texts(phrases), against: texts(against), ..Action::default() }
 }
 
-fn settings(background: &[&str]) -> config::Vocabulary {
+pub(super) fn settings(background: &[&str]) -> config::Vocabulary {
     config::Vocabulary { template: None, background: texts(background) }
 }
 
@@ -35,7 +35,10 @@ fn words<'a>(actions: &'a [Action], settings: &'a config::Vocabulary) -> Words<'
     Words { actions, settings, template: "a person {}.", space: "test/space", pack: "test@1" }
 }
 
-fn build(actions: &[Action], settings: &config::Vocabulary) -> Result<Vocabulary, VocabularyError> {
+pub(super) fn build(
+    actions: &[Action],
+    settings: &config::Vocabulary,
+) -> Result<Vocabulary, VocabularyError> {
     Vocabulary::from_words(&words(actions, settings), None, embed)
 }
 

@@ -136,8 +136,7 @@ impl Bench {
     fn open(config: &Config) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let loaded = Loaded::open(config)?;
-        let vocabulary = loaded.vocabulary(config, None)?;
-        let networks = loaded.networks(config)?;
+        let (networks, vocabulary) = loaded.load(config)?;
         let broker = Broker::start(&config.mqtt)?;
         let settings = broker.client(&config.mqtt);
         let origin = loaded.origin(config, &vocabulary);

@@ -13,7 +13,7 @@ use crate::cmd::assemble::Loaded;
 use crate::config::Config;
 use crate::frame::Frame;
 use crate::pack::Role;
-use crate::pipeline::{Budget, Observer, Seen, Stage, StageTimes, View, resident_memory};
+use crate::pipeline::{Budget, Observer, Seen, Stage, StageTimes, View, age, peak_memory, resident_memory};
 
 const WARM_UP: u32 = 5;
 
@@ -22,6 +22,7 @@ const WARM_UP: u32 = 5;
 pub fn run(config: &Config, people: usize, frames: u32, json: bool) -> anyhow::Result<()> {
     let Bench { loaded, vocabulary, mut networks, mut publishing, mqtt, clock, _broker } =
         Bench::open(config)?;
+    let ready = age();
     networks.pretend(crowd(people, None));
 
     let camera = config.cameras.first().context("the demo's configuration has no camera")?;
@@ -32,7 +33,7 @@ pub fn run(config: &Config, people: usize, frames: u32, json: bool) -> anyhow::R
     let mut source = clip()?;
     let mut frame = Frame::default();
     let (mut decode, mut hand_over, mut stages) = (Duration::ZERO, Duration::ZERO, StageTimes::default());
-    let (mut measured, mut warm) = (0, view.crops());
+    let (mut measured, mut warm, mut first) = (0, view.crops(), None);
     while measured < frames {
         let start = Instant::now();
         if !source.read(&mut frame)? {
@@ -44,6 +45,7 @@ pub fn run(config: &Config, people: usize, frames: u32, json: bool) -> anyhow::R
         let start = Instant::now();
         let (networks, vocabulary) = (&networks, &vocabulary);
         publishing.analysed(&Seen { camera: &camera.name, frame: &frame, view: &view, networks, vocabulary });
+        first = first.or_else(age);
         if frame.sequence >= u64::from(WARM_UP) || measured > 0 {
             decode += decoded;
             hand_over += start.elapsed();
@@ -53,7 +55,7 @@ pub fn run(config: &Config, people: usize, frames: u32, json: bool) -> anyhow::R
             warm = view.crops();
         }
     }
-    let resident = resident_memory();
+    let (resident, peak) = (resident_memory(), peak_memory());
     mqtt.shutdown(Duration::from_secs(1));
     drop(networks);
 
@@ -79,6 +81,9 @@ pub fn run(config: &Config, people: usize, frames: u32, json: bool) -> anyhow::R
         oldest_crop_ms: view.crops().oldest.as_secs_f64() * 1e3,
         tower_alone_ms: alone.as_secs_f64() * 1e3,
         resident_memory_mb: resident as f64 / 1e6,
+        peak_memory_mb: peak as f64 / 1e6,
+        ready_ms: ready.map(|age| age.as_secs_f64() * 1e3),
+        first_frame_ms: first.map(|age| age.as_secs_f64() * 1e3),
     };
     if json {
         println!("{}", serde_json::to_string_pretty(&measured)?);
@@ -117,7 +122,14 @@ struct Measured {
     oldest_crop_ms: f64,
     /// The image tower alone on everybody and the whole frame at once, nothing around it.
     tower_alone_ms: f64,
+    /// At the end of the measured frames.
     resident_memory_mb: f64,
+    /// The most until then.
+    peak_memory_mb: f64,
+    /// From the start of the process until words, networks and broker were there.
+    ready_ms: Option<f64>,
+    /// .. until the first frame was analysed.
+    first_frame_ms: Option<f64>,
 }
 
 impl Measured {
@@ -133,6 +145,11 @@ impl Measured {
             self.crops_per_frame, self.oldest_crop_ms
         );
         println!("the image tower alone on everybody and the whole: {:.3} ms", self.tower_alone_ms);
-        println!("resident memory: {:.0} MB", self.resident_memory_mb);
+        println!("resident memory: {:.0} MB, at most {:.0} MB", self.resident_memory_mb, self.peak_memory_mb);
+        if let (Some(ready), Some(first)) = (self.ready_ms, self.first_frame_ms) {
+            println!(
+                "from the start of the program: all loaded in {ready:.0} ms, a frame analysed in {first:.0} ms"
+            );
+        }
     }
 }

@@ -53,10 +53,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let config = loaded.config.clone();
 
     let model_files = ModelFiles::of(&config);
-    let models = Loaded::open(&config)?;
+    let models = Loaded::open(&config)?.keeping(super::state::folder());
     info!("{}", models.describe());
-    let vocabulary = Arc::new(models.vocabulary(&config, None)?);
-    let networks = models.networks(&config)?;
+    let (networks, vocabulary) = models.load(&config)?;
+    let vocabulary = Arc::new(vocabulary);
 
     // The configuration keeps the port that it names, 0 too: a reload compares it with the file's.
     let client = match config.mqtt.broker {

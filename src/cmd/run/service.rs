@@ -7,10 +7,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::debug;
+
 use super::notify::Notify;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::pipeline::{Observer, Report, Seen, Status, View};
+use crate::pipeline::{Observer, Report, Seen, Status, View, age};
 use crate::vocabulary::Vocabulary;
 
 /// Hands all that is observed on to `inner`, and tells the manager of it.
@@ -65,7 +67,9 @@ fn opening(config: &Config) -> Vec<(String, Status)> {
 impl<O: Observer> Observer for Service<O> {
     fn analysed(&mut self, seen: &Seen<'_>) {
         self.inner.analysed(seen);
-        self.analysed = true;
+        if !std::mem::replace(&mut self.analysed, true) {
+            debug!(after = ?age().unwrap_or_default(), "first frame analysed");
+        }
     }
 
     fn closed(&mut self, view: &View) {

@@ -20,6 +20,7 @@ use crate::camera::Stop;
 use crate::clip::TextTower;
 use crate::clock::Clock;
 use crate::cmd::assemble::Loaded as Models;
+use crate::cmd::state;
 use crate::cmd::words::{self, Draft};
 use crate::config::{Changes, Config, Loaded, Overlay};
 use crate::mqtt::{Command, Publisher, Redial, Request};
@@ -88,6 +89,7 @@ pub(super) struct Supervisor {
 impl Supervisor {
     /// Does what it is told until `stop` is set.
     pub fn run(mut self, stop: &Stop) {
+        self.models.keep(&self.vocabulary);
         self.listen();
         self.report(&Ok(self.restart_needed()));
         while !stop.is_set() {
@@ -219,7 +221,8 @@ impl Supervisor {
         changes.networks |= another_pack;
         changes.words |= another_pack;
         changes.scorer |= model_files != self.model_files;
-        let models = changes.networks.then(|| Models::open(&config)).transpose().map_err(one)?;
+        let open = || anyhow::Ok(Models::open(&config)?.keeping(state::folder()));
+        let models = changes.networks.then(open).transpose().map_err(one)?;
         let used = models.as_ref().unwrap_or(&self.models);
         let vocabulary = if changes.words || changes.networks {
             let previous = (!another_pack).then_some(&*self.vocabulary);
@@ -255,6 +258,7 @@ impl Supervisor {
             self.models = models;
             self.text_tower = Kept::default();
         }
+        self.models.keep(&self.vocabulary);
         self.since = self.clock.utc();
         Ok(changes)
     }

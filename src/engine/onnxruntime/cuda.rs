@@ -10,7 +10,7 @@ use tracing::{info, warn};
 
 use super::super::cpu::Cpu;
 use super::super::guard::guarded;
-use super::super::outline::Outline;
+use super::super::outline;
 use super::super::{Engine, EngineError, Model, Options, Session};
 use super::session::OnnxSession;
 use super::{Provider, environment};
@@ -61,7 +61,7 @@ impl Cuda {
     /// On the best provider that takes the model. Each may still lack a library or a device of its own.
     fn open(&self, model: &Model, options: Options) -> Result<OnnxSession, String> {
         // As for the other engines: what it says of a damaged file.
-        Outline::of(&model.bytes)?;
+        outline::check(&model.bytes)?;
         let environment = environment()?;
         let mut reasons = Vec::new();
         for provider in &self.providers {

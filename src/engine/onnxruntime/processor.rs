@@ -2,7 +2,7 @@
 //! more memory and a library to be installed beside the program; benches/RESULTS.md has both.
 
 use super::super::guard::guarded;
-use super::super::outline::Outline;
+use super::super::outline;
 use super::super::{Engine, EngineError, Model, Options, Session};
 use super::session::OnnxSession;
 use super::{Provider, environment};
@@ -34,7 +34,7 @@ impl Engine for OnnxRuntime {
     fn load(&self, model: &Model, options: Options) -> Result<Box<dyn Session>, EngineError> {
         let open = || {
             // As for the other engines: what it says of a damaged file.
-            Outline::of(&model.bytes)?;
+            outline::check(&model.bytes)?;
             OnnxSession::new(environment()?, model, options, Provider::Processor)
         };
         match guarded(open) {
