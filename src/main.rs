@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use watchword::cmd;
 
-/// jemalloc gives freed memory back. glibc's allocator would keep the 70 MB in which the text tower was loaded, used
+/// jemalloc gives freed memory back. glibc's allocator would keep the 60 MB in which the text tower was loaded, used
 /// and dropped; how soon jemalloc does is set in `.cargo/config.toml`.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

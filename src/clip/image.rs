@@ -305,6 +305,11 @@ mod tests {
         for (index, row) in rows.rows().enumerate() {
             assert_eq!(row, axis(index % 3));
         }
+        batches.lock().unwrap().clear();
+        tower.largest_batch = 2;
+        (0..5).for_each(|_| tower.push(&picture, stripe(0, 16), Crop::Center));
+        tower.encode(&mut [(5, &mut rows)]).unwrap();
+        assert_eq!(*batches.lock().unwrap(), [2, 2, 1], "as the pack says");
     }
 
     #[test]

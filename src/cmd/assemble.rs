@@ -149,3 +149,41 @@ pub fn read_bounded(path: &Path) -> anyhow::Result<Vec<u8>> {
     ensure!(bytes.len() as u64 <= MOST_HEADS, "larger than 1 GiB: this is no heads file");
     Ok(bytes)
 }
+
+#[cfg(all(test, feature = "nano"))]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn words_that_an_earlier_start_has_left_need_no_text_tower() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::parse(crate::cmd::demo::CONFIG).unwrap();
+        let open = |config: &Config| Loaded::open(config).unwrap().keeping(Some(folder.path().into()));
+        let nano = open(&config);
+        let words = nano.vocabulary(&config, None).unwrap();
+        nano.keep(&words);
+        // The same pack, of which nothing but the manifest is left.
+        let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/models/nano/pack.toml");
+        let pack = folder.path().join("pack");
+        fs::create_dir(&pack).unwrap();
+        fs::copy(manifest, pack.join("pack.toml")).unwrap();
+        config.pack.path = pack.clone();
+        let left = open(&config).vocabulary(&config, None).unwrap();
+        assert_eq!((left.labels(), left.id()), (words.labels(), words.id()));
+        let missing = |config: &Config| {
+            let error = format!("{:#}", open(config).vocabulary(config, None).unwrap_err());
+            assert!(error.contains("is missing"), "{error}");
+        };
+        // Another tokenizer makes other embeddings.
+        let text = fs::read_to_string(manifest).unwrap();
+        fs::write(pack.join("pack.toml"), text.replace("tokenizer.json\" = \"9", "tokenizer.json\" = \"8"))
+            .unwrap();
+        missing(&config);
+        fs::write(pack.join("pack.toml"), text).unwrap();
+        open(&config).vocabulary(&config, None).unwrap();
+        config.actions[0].phrases.push("a person who does something else".into());
+        missing(&config);
+    }
+}

@@ -99,8 +99,6 @@ fn no_model() -> io::Error {
 mod tests {
     use std::io::Cursor;
 
-    use super::*;
-
     fn look(bytes: &[u8]) -> Result<(), String> {
         super::look(&mut Cursor::new(bytes), bytes.len() as u64)
     }

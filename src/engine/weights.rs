@@ -144,3 +144,146 @@ fn floats(tensor: &TensorProto) -> Option<Vec<f32>> {
 pub fn attribute<'a>(node: &'a NodeProto, name: &str) -> Option<&'a AttributeProto> {
     node.attribute.iter().find(|attribute| attribute.name.as_deref() == Some(name))
 }
+
+#[cfg(test)]
+mod tests {
+    use rten_onnx::onnx::{AttributeType, ValueInfoProto};
+
+    use super::*;
+
+    fn tensor(name: &str, kind: DataType, dims: &[i64], bytes: Vec<u8>) -> TensorProto {
+        TensorProto {
+            name: Some(name.into()),
+            dims: dims.to_vec(),
+            data_type: Some(kind),
+            raw_data: Some(RefCell::new(bytes)),
+            ..TensorProto::default()
+        }
+    }
+
+    fn scale(name: &str, values: &[f32]) -> TensorProto {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        tensor(name, DataType::FLOAT, &[values.len() as i64], bytes)
+    }
+
+    fn node(operator: &str, input: &[&str], output: &str, axis: Option<i64>) -> NodeProto {
+        let axis = axis.map(|axis| AttributeProto {
+            name: Some("axis".into()),
+            i: Some(axis),
+            r#type: Some(AttributeType::INT),
+            ..AttributeProto::default()
+        });
+        NodeProto {
+            op_type: Some(operator.into()),
+            input: input.iter().map(|name| name.to_string()).collect(),
+            output: vec![output.into()],
+            attribute: axis.into_iter().collect(),
+            ..NodeProto::default()
+        }
+    }
+
+    fn port(name: &str) -> ValueInfoProto {
+        ValueInfoProto { name: Some(name.into()), ..ValueInfoProto::default() }
+    }
+
+    fn names(graph: &GraphProto) -> Vec<&str> {
+        graph.initializer.iter().filter_map(|tensor| tensor.name.as_deref()).collect()
+    }
+
+    /// What a graph makes of the weight -1, 2, 3, 4, 5, 254 - 256, of `dims`.
+    fn unfolded(dims: &[i64], axis: Option<i64>, scales: &[f32], zeros: Option<&[u8]>) -> Option<Vec<f32>> {
+        let mut graph = GraphProto {
+            initializer: vec![
+                tensor("w", DataType::INT8, dims, vec![255, 2, 3, 4, 5, 254]),
+                scale("s", scales),
+            ],
+            output: vec![port("y")],
+            ..GraphProto::default()
+        };
+        let mut input = vec!["w", "s"];
+        if let Some(zeros) = zeros {
+            input.push("z");
+            graph.initializer.push(tensor("z", DataType::INT8, &[zeros.len() as i64], zeros.to_vec()));
+        }
+        graph.node = vec![node("DequantizeLinear", &input, "w32", axis), node("Relu", &["w32"], "y", None)];
+        unfold(&mut graph);
+        if graph.node.len() == 2 {
+            assert_eq!(names(&graph).len(), input.len(), "nothing is dropped");
+            return None;
+        }
+        assert_eq!(names(&graph), ["w32"], "nothing else is left");
+        let product = graph.initializer.first().unwrap();
+        assert_eq!(product.dims, dims);
+        floats(product)
+    }
+
+    #[test]
+    fn each_channel_has_its_scale_and_zero() {
+        let one = unfolded(&[2, 3], Some(0), &[0.5], None).unwrap();
+        assert_eq!(one, [-0.5, 1.0, 1.5, 2.0, 2.5, -1.0]);
+        let rows = unfolded(&[2, 3], Some(0), &[1.0, 10.0], Some(&[1, 2])).unwrap();
+        assert_eq!(rows, [-2.0, 1.0, 2.0, 20.0, 30.0, -40.0]);
+        let columns = [-1.0, 20.0, 300.0, 4.0, 50.0, -200.0];
+        for axis in [None, Some(1), Some(-1)] {
+            assert_eq!(unfolded(&[2, 3], axis, &[1.0, 10.0, 100.0], None).unwrap(), columns);
+        }
+        let inner = unfolded(&[1, 2, 3], Some(1), &[1.0, 10.0], None).unwrap();
+        assert_eq!(inner, [-1.0, 2.0, 3.0, 40.0, 50.0, -20.0]);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_left_to_the_runtime() {
+        assert_eq!(unfolded(&[2, 3], Some(0), &[1.0, 2.0, 3.0], None), None);
+        assert_eq!(unfolded(&[2, 3], Some(2), &[1.0, 2.0], None), None);
+        assert_eq!(unfolded(&[2, 3], Some(0), &[1.0, 2.0], Some(&[1])), None);
+        assert_eq!(unfolded(&[7, 3], Some(0), &[1.0], None), None);
+        assert_eq!(unfolded(&[-1, i64::MAX], None, &[1.0], None), None);
+        assert_eq!(unfolded(&[i64::MAX, i64::MAX], None, &[1.0], None), None);
+    }
+
+    #[test]
+    fn a_weight_that_others_read_stays() {
+        let weights = ["shared", "input", "lone"].map(|name| tensor(name, DataType::UINT8, &[1], vec![3]));
+        let mut graph = GraphProto {
+            initializer: weights.into_iter().chain([scale("s", &[2.0])]).collect(),
+            node: vec![
+                node("DequantizeLinear", &["shared", "s"], "a", None),
+                node("DequantizeLinear", &["input", "s"], "b", None),
+                node("DequantizeLinear", &["lone", "s"], "c", None),
+                node("Gather", &["shared", "a", "b", "c"], "y", None),
+            ],
+            input: vec![port("input")],
+            output: vec![port("y")],
+            ..GraphProto::default()
+        };
+        unfold(&mut graph);
+        assert_eq!(names(&graph), ["shared", "input", "a", "b", "c"]);
+        assert_eq!(graph.node.len(), 1);
+    }
+
+    #[test]
+    fn large_tensors_leave_the_graph_and_small_ones_stay() {
+        let constant = AttributeProto {
+            name: Some("value".into()),
+            t: Some(tensor("", DataType::INT8, &[5000], vec![1; 5000])),
+            r#type: Some(AttributeType::TENSOR),
+            ..AttributeProto::default()
+        };
+        let constant = NodeProto { attribute: vec![constant], ..node("Constant", &[], "c", None) };
+        let mut graph = GraphProto {
+            initializer: vec![
+                tensor("large", DataType::FLOAT, &[4000], vec![0; 16_000]),
+                tensor("small", DataType::FLOAT, &[4], vec![0; 16]),
+                tensor("long", DataType::INT64, &[4000], vec![0; 32_000]),
+            ],
+            node: vec![constant],
+            ..GraphProto::default()
+        };
+        assert!(!are_elsewhere(&graph));
+        hand_over(&mut graph, &mut ModelOptions::with_all_ops());
+        let inside = |tensor: &TensorProto| tensor.raw_data.is_some() && tensor.data_location.is_none();
+        assert_eq!(graph.initializer.iter().map(inside).collect::<Vec<_>>(), [false, true, true]);
+        let constant = graph.node.first().and_then(|node| node.attribute.first()?.t.as_ref());
+        assert!(constant.is_some_and(|tensor| !inside(tensor)) && are_elsewhere(&graph));
+    }
+}

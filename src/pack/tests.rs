@@ -155,6 +155,7 @@ fn a_manifest_that_cannot_be_is_refused_by_key() {
         ("std = [0.25, 0.25, 0.25]", "std = [0.25, 0.0, 0.25]", "image.std"),
         ("mean = [0.5, 0.5, 0.5]", "mean = [0.5, inf, 0.5]", "image.mean"),
         ("resize = \"bicubic\"", "resize = \"lanczos\"", "lanczos"),
+        ("resize = \"bicubic\"", "resize = \"bicubic\"\nbatch = { cpu = 0 }", "image.batch"),
         ("pooling = \"eot\"", "pooling = \"max\"", "max"),
         ("kind = \"nanodet\"", "kind = \"yolo99\"", "yolo99"),
         ("kind = \"nanodet\"", "kind = \"nanodet\"\nstd = [0.0, 1.0, 1.0]", "detector.std"),
@@ -185,6 +186,9 @@ fn a_manifest_survives_being_written() {
     let parsed = Manifest::parse(&manifest(&FILES, "person = 0", "person = 0\nchannels = \"bgr\"")).unwrap();
     assert_eq!(parsed.detector.channels, Some(Channels::Bgr));
     assert_eq!(Manifest::parse(&toml::to_string(&parsed).unwrap()).unwrap(), parsed);
+    let nano = Pack::open(Path::new("nano")).unwrap();
+    assert_eq!(nano.manifest().image.batch.get("cpu"), Some(&1));
+    assert_eq!(&Manifest::parse(&toml::to_string(nano.manifest()).unwrap()).unwrap(), nano.manifest());
 }
 
 const SMALL: Clip = Clip {
