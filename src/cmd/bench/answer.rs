@@ -40,8 +40,8 @@ impl Default for Power {
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Row {
     pub people: usize,
-    /// Of them scored in a frame, on average.
-    pub seen: f64,
+    /// Of them scored in a frame, on average: at few frames a second the tracker loses who walks.
+    pub judged: f64,
     /// Analysed.
     pub frames_per_second: f64,
     /// Analysis of one frame, hand-over to MQTT not included.
@@ -72,14 +72,23 @@ impl Answer {
             let how = if self.exact { "; everybody is encoded in every frame" } else { "" };
             println!("a camera of {} at {} frames a second; {people}{how}", self.picture, self.fps);
             println!(
-                "{:>6} {:>9} {:>8} {:>12} {:>12} {:>8} {:>8} {:>8}",
-                "people", "frames/s", "ms/frame", "oldest look", "latency p50", "p95", "power", "memory"
+                "{:>6} {:>6} {:>9} {:>8} {:>12} {:>12} {:>8} {:>8} {:>8}",
+                "people",
+                "judged",
+                "frames/s",
+                "ms/frame",
+                "oldest look",
+                "latency p50",
+                "p95",
+                "power",
+                "memory"
             );
         }
         let watts = row.watts.map_or("-".into(), |watts| format!("{watts:.1} W"));
         println!(
-            "{:>6} {:>9.1} {:>8.0} {:>10.1} s {:>9.0} ms {:>5.0} ms {:>8} {:>5.0} MB",
+            "{:>6} {:>6.1} {:>9.1} {:>8.0} {:>10.1} s {:>9.0} ms {:>5.0} ms {:>8} {:>5.0} MB",
             row.people,
+            row.judged,
             row.frames_per_second,
             row.frame_ms_p50,
             row.oldest_look_s,
@@ -111,7 +120,11 @@ impl Answer {
             let same = before.as_ref() == Some(&rate);
             let at = if same { "at the same rate".into() } else { format!("at {rate} frames a second") };
             before = Some(rate);
-            let people = if row.people == 1 { "1 person".into() } else { format!("{} people", row.people) };
+            let mut people =
+                if row.people == 1 { "1 person".into() } else { format!("{} people", row.people) };
+            if row.judged < KEPT * row.people as f64 {
+                people += &format!(", of whom {:.1} are judged in a frame,", row.judged);
+            }
             let watts = row.watts.map_or(String::new(), |watts| format!(", {watts:.1} W"));
             let look = if row.oldest_look_s < 0.05 {
                 "looked at in every frame".into()
@@ -131,7 +144,7 @@ mod tests {
     fn row(people: usize, frames_per_second: f64, oldest_look_s: f64) -> Row {
         Row {
             people,
-            seen: people as f64,
+            judged: people as f64,
             frames_per_second,
             frame_ms_p50: 150.0,
             frame_ms_p95: 160.0,
@@ -146,7 +159,7 @@ mod tests {
 
     #[test]
     fn the_sentence_names_a_rate_once_and_is_silent_about_power_that_was_not_measured() {
-        let with_power = Row { watts: Some(6.25), ..row(50, 3.21, 4.4) };
+        let with_power = Row { watts: Some(6.25), judged: 47.5, ..row(50, 3.21, 4.4) };
         let answer = Answer {
             fps: 5.0,
             rows: vec![row(1, 4.99, 0.0), row(20, 4.9, 1.6), with_power],
@@ -157,7 +170,7 @@ mod tests {
             words,
             "1 person at 5.0 frames a second, looked at in every frame, told within 0.17 s; \
              20 people at the same rate, judged by looks of at most 1.6 s ago, told within 0.17 s; \
-             50 people at 3.2 frames a second, judged by looks of at most 4.4 s ago, told within 0.17 s, 6.2 W"
+             50 people, of whom 47.5 are judged in a frame, at 3.2 frames a second, judged by looks of at most 4.4 s ago, told within 0.17 s, 6.2 W"
         );
     }
 

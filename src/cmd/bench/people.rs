@@ -122,9 +122,9 @@ struct Run {
     picture: String,
     /// Of the first frame.
     first: Option<Duration>,
-    /// When everybody had been looked at, and how many crops had been encoded by then.
+    /// When the frame was captured by which everybody had been looked at, and how many crops had been encoded by then.
     start: Option<(Duration, u64)>,
-    /// Of the latest frame.
+    /// When the latest frame was captured.
     end: Duration,
     encoded: u64,
     seen: usize,
@@ -140,25 +140,26 @@ impl Run {
 
     /// Takes an analysed frame into account, published at `now`.
     fn analysed(&mut self, seen: &Seen<'_>, now: Duration) {
-        let (view, picture) = (seen.view, &seen.frame.picture);
+        let (view, picture, captured) = (seen.view, &seen.frame.picture, seen.frame.time.monotonic);
         let judged = view.judged().last().map_or(0, |frame| frame.scored().count());
         let encoded = view.crops().encoded;
         let Some((start, before)) = self.start else {
-            let late = now.saturating_sub(*self.first.get_or_insert(now)) > PATIENCE;
+            let late = captured.saturating_sub(*self.first.get_or_insert(captured)) > PATIENCE;
             if judged >= self.people || late {
-                self.start = Some((now, encoded));
+                self.start = Some((captured, encoded));
                 self.picture = format!("{}x{}", picture.width, picture.height);
             }
             return;
         };
-        (self.end, self.encoded) = (now, encoded - before);
+        (self.end, self.encoded) = (captured, encoded - before);
+        let lasted = captured.saturating_sub(start);
         self.seen += judged;
         self.oldest = self.oldest.max(view.crops().oldest);
-        self.latencies.push(now.saturating_sub(seen.frame.time.monotonic));
+        self.latencies.push(now.saturating_sub(captured));
         self.frames.push(view.times().total());
         // Whoever waits longest has then had a turn.
-        let round = self.encoded > self.people as u64 || now.saturating_sub(start) > PATIENCE;
-        if now.saturating_sub(start) >= self.time && self.frames.len() >= FEWEST && round {
+        let round = self.encoded > self.people as u64 || lasted > PATIENCE;
+        if lasted >= self.time && self.frames.len() >= FEWEST && round {
             self.stop.set();
         }
     }
@@ -169,7 +170,7 @@ impl Run {
         let (frame, latency) = (quantiles(&mut self.frames), quantiles(&mut self.latencies));
         Row {
             people: self.people,
-            seen: self.seen as f64 / count,
+            judged: self.seen as f64 / count,
             frames_per_second: self.frames.len() as f64
                 / self.end.saturating_sub(start).as_secs_f64().max(1e-9),
             frame_ms_p50: frame.0,
