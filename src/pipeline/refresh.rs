@@ -18,6 +18,8 @@ use crate::frame::{Picture, Rect};
 
 /// Of a crop's look, across and down.
 const CELLS: usize = 8;
+/// Who is new comes before everybody but those who have waited longer than this: newcomers without end starve nobody.
+const HEAD_START: Duration = Duration::from_secs(10);
 /// Who is not seen for so long is forgotten.
 const FORGET: Duration = Duration::from_secs(5);
 /// A scene in which nothing changes is encoded again only after so many times as long as one in which something does.
@@ -76,6 +78,7 @@ struct Kept {
     look: Look<CELLS>,
     /// Monotonic; `None` before the first time.
     encoded: Option<Duration>,
+    since: Duration,
     seen: Duration,
     embedding: Vec<f32>,
 }
@@ -91,7 +94,7 @@ struct Part {
 #[derive(Debug, Clone, Copy)]
 struct Due {
     part: usize,
-    /// Since it was encoded; the longest there is if it never was.
+    /// Since it was encoded; if it never was, since it came, and its head start.
     age: Duration,
     /// Without it nobody can be judged.
     vital: bool,
@@ -139,16 +142,20 @@ impl Refresh {
                 rect,
                 look,
                 encoded: None,
+                since: now,
                 seen: now,
                 embedding: Vec::new(),
             });
-            (kept.who, kept.encoded) = (who, None);
+            (kept.who, kept.encoded, kept.since) = (who, None, now);
             self.kept.push(kept);
             self.kept.len() - 1
         });
         let Some(kept) = self.kept.get_mut(index) else { return };
         kept.seen = now;
-        let age = kept.encoded.map_or(Duration::MAX, |at| now.saturating_sub(at));
+        let age = match kept.encoded {
+            Some(at) => now.saturating_sub(at),
+            None => now.saturating_sub(kept.since) + HEAD_START,
+        };
         let settings = &self.settings;
         let limit = match who {
             Who::Context if look.most(&kept.look) > CHANGE => settings.scene.into(),
@@ -156,6 +163,7 @@ impl Refresh {
             _ => settings.age.into(),
         };
         let urgent = settings.exact
+            || kept.encoded.is_none()
             || age >= limit
             || rect.shape_iou(&kept.rect) < settings.shape
             || look.difference(&kept.look) > settings.changed;

@@ -138,6 +138,24 @@ fn without_the_whole_picture_nobody_can_be_judged_so_it_comes_first() {
     assert_eq!(scene.show(&parts), (vec![10.0], vec![Some(10.0), Some(0.0)]));
 }
 
+#[test]
+fn newcomers_come_first_and_without_end_starve_nobody() {
+    let mut scene = Scene::new(config::Refresh { age: config::Span::default(), ..settings() });
+    scene.refresh.allow(Some(1));
+    let one = (Who::Person(1), person(10.0));
+    assert_eq!(scene.show(&[one]).0, [10.0]);
+    let turns = (0..200).filter(|frame| {
+        // Each is somebody else.
+        let stranger = (Who::Person(2 + frame), person(60.0));
+        let (due, _) = scene.show(&[one, stranger]);
+        if *frame == 0 {
+            assert_eq!(due, [60.0]);
+        }
+        due == [10.0]
+    });
+    assert_eq!(turns.count(), 4, "once in ten seconds of forty");
+}
+
 proptest! {
     /// However many there are, however they move, and whatever a frame may cost: nobody waits longer than it takes to
     /// encode everybody else once.
