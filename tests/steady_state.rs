@@ -28,6 +28,8 @@ fn a_frame_allocates_nothing_once_buffers_have_grown() {
     steady(PixelFormat::Nv12, &looking_back, heads(), KERNELS);
     let one_pass = Scoring { regions: Regions::OnePass, ..looking_back.scoring.clone() };
     steady(PixelFormat::Nv12, &Config { scoring: one_pass, ..looking_back.clone() }, Method::Fusion, 0);
+    let two_sizes = Scoring { small: Some(160), ..looking_back.scoring.clone() };
+    steady(PixelFormat::Nv12, &Config { scoring: two_sizes, ..looking_back.clone() }, Method::Fusion, 0);
     let looking_ahead =
         Scoring { look_ahead: Span::from_secs_f64(1.0), provisional: true, ..looking_back.scoring.clone() };
     steady(PixelFormat::Nv12, &Config { scoring: looking_ahead, ..looking_back }, heads(), KERNELS);

@@ -177,7 +177,7 @@ pub(super) fn layout(image: &pack::Image) -> Layout {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
@@ -213,7 +213,7 @@ mod tests {
         }
     }
 
-    const LAYOUT: Layout = Layout {
+    pub const LAYOUT: Layout = Layout {
         width: 4,
         height: 2,
         mean: [0.0; 3],
@@ -223,7 +223,23 @@ mod tests {
         fill: 0.0,
     };
 
-    fn tower(batch: Option<usize>, width: usize) -> (Result<ImageTower, ClipError>, Arc<Mutex<Vec<usize>>>) {
+    type Batches = Arc<Mutex<Vec<usize>>>;
+
+    /// A tower of any batch, and how large its batches were.
+    pub fn tower_of(layout: Layout) -> (ImageTower, Batches) {
+        let (tower, batches) = tower_reading(layout, None, 3);
+        (tower.unwrap(), batches)
+    }
+
+    fn tower(batch: Option<usize>, width: usize) -> (Result<ImageTower, ClipError>, Batches) {
+        tower_reading(LAYOUT, batch, width)
+    }
+
+    fn tower_reading(
+        layout: Layout,
+        batch: Option<usize>,
+        width: usize,
+    ) -> (Result<ImageTower, ClipError>, Batches) {
         let batches = Arc::new(Mutex::new(Vec::new()));
         let port = |name: &str, shape: &[Option<usize>]| Port {
             name: name.into(),
@@ -231,15 +247,15 @@ mod tests {
             shape: shape.into(),
         };
         let session = Colours {
-            inputs: vec![port("pixel_values", &[batch, Some(3), Some(2), Some(4)])],
+            inputs: vec![port("pixel_values", &[batch, Some(3), Some(layout.height), Some(layout.width)])],
             outputs: vec![port("image_embeds", &[batch, Some(3)])],
             batches: Arc::clone(&batches),
         };
-        (ImageTower::new("colours".into(), Box::new(session), LAYOUT, width), batches)
+        (ImageTower::new("colours".into(), Box::new(session), layout, width), batches)
     }
 
     /// Pixel columns of red, then green, then blue, `side` square each.
-    fn stripes(side: usize) -> Picture {
+    pub fn stripes(side: usize) -> Picture {
         let mut picture = Picture::new(PixelFormat::Rgb24, 3 * side, side);
         for (pixel, rgb) in picture.data.chunks_mut(3).enumerate() {
             rgb[pixel % (3 * side) / side] = 200;
@@ -247,7 +263,7 @@ mod tests {
         picture
     }
 
-    fn stripe(index: usize, side: usize) -> Rect {
+    pub fn stripe(index: usize, side: usize) -> Rect {
         // Away from its edges, where the filter sees its neighbours.
         let (x, side) = ((index * side) as f32, side as f32);
         Rect::new(x + side / 4.0, side / 4.0, x + side * 3.0 / 4.0, side * 3.0 / 4.0)
@@ -258,7 +274,7 @@ mod tests {
         (0..3).map(|i| if i == index { 200.0 } else { 0.0 }).collect()
     }
 
-    fn share(row: &[f32], index: usize) -> f32 {
+    pub fn share(row: &[f32], index: usize) -> f32 {
         row[index] / crate::clip::norm(row)
     }
 

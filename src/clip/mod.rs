@@ -8,12 +8,14 @@ mod ports;
 mod regions;
 mod roi;
 mod sight;
+mod sizes;
 mod text;
 
 pub use embeddings::{Embeddings, dot, norm};
 pub use image::ImageTower;
 pub use regions::RegionTower;
 pub use sight::Sight;
+pub use sizes::TwoSizes;
 pub use text::TextTower;
 
 use crate::engine::EngineError;

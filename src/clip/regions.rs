@@ -5,9 +5,9 @@ use crate::config::Crop;
 use crate::engine::{Element, Engine, Input, Options, Session, Tensor};
 use crate::frame::{Converter, Fit, Layout, Picture, Placement, Rect};
 use crate::pack::Pack;
-use crate::pack::dense::{REGIONS, SCALE};
+use crate::pack::derive::{REGIONS, SCALE};
 
-/// The image tower as [`crate::pack::dense`] derives it. Once its buffers have grown, nothing here allocates.
+/// The image tower as [`crate::pack::derive::with_regions`] makes it. Once its buffers have grown, nothing here allocates.
 pub struct RegionTower {
     model: String,
     session: Box<dyn Session>,
@@ -29,7 +29,7 @@ pub struct RegionTower {
 impl RegionTower {
     /// Derives and loads the tower of `pack`.
     pub fn open(pack: &Pack, engine: &dyn Engine, options: Options) -> Result<Self, ClipError> {
-        let session = engine.load(&pack.dense_tower(engine.name())?, options)?;
+        let session = engine.load(&pack.tower_with_regions(engine.name())?, options)?;
         let layout = image::layout(&pack.manifest().image);
         let layout = Layout { width: layout.width * SCALE, height: layout.height * SCALE, ..layout };
         let width = pack.manifest().embedding.width;

@@ -11,7 +11,7 @@ use anyhow::{Context, ensure};
 use tracing::{debug, info, warn};
 
 use crate::clip::{ClipError, Sight, TextTower};
-use crate::config::{Config, Heads};
+use crate::config::{Config, Heads, Scoring};
 use crate::detect::Detector;
 use crate::engine::{self, Engine, Options};
 use crate::heads::{Interaction, Method, Scorer};
@@ -32,7 +32,7 @@ pub struct Loaded {
 impl Loaded {
     /// Opens the configured pack and engine.
     pub fn open(config: &Config) -> anyhow::Result<Self> {
-        let pack = Pack::open(&config.pack.path)?;
+        let pack = Pack::open(&config.pack.path)?.with_input(config.scoring.input);
         let options = Options::of(config.pack.threads);
         Ok(Self { pack, engine: engine::engine(config.pack.engine), options, shelf: None })
     }
@@ -101,9 +101,18 @@ impl Loaded {
 
     /// Loads what runs on every frame.
     pub fn networks(&self, config: &Config) -> anyhow::Result<Networks> {
+        let Scoring { regions, small, .. } = config.scoring;
+        let [width, height] = self.pack.manifest().image.size;
+        if let Some(side) = small {
+            ensure!(
+                side < width.min(height),
+                "scoring.small = {side} is no smaller than the {width} × {height} px that the image tower reads anyway; lower \
+                 it, or leave it out"
+            );
+        }
         let (detector, sight) = thread::scope(|scope| {
             let detector = scope.spawn(|| Detector::open(&self.pack, &*self.engine, self.options, config));
-            let sight = Sight::open(config.scoring.regions, &self.pack, &*self.engine, self.options);
+            let sight = Sight::open(regions, small, &self.pack, &*self.engine, self.options);
             (detector.join().unwrap_or_else(|panic| resume_unwind(panic)), sight)
         });
         Ok(Networks::new(detector?, sight?, self.scorer(config)?, &config.scoring))

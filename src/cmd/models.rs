@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use clap::{Subcommand, ValueEnum};
 
 use crate::config::EngineKind;
-use crate::engine::{self, Engine, Input, Options, Session, Tensor};
+use crate::engine::{self, Engine, Input, Model, Options, Session, Tensor};
 use crate::heads::{AUTHORS_PADS, Interaction, Pads, Setting, import, quantise};
 use crate::pack::architecture::{Precision, Recipe};
 use crate::pack::pull::{self, KNOWN, Pull};
@@ -86,6 +86,16 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
+    /// Write a pack's image tower as scoring.input runs it, to look into or convert
+    DeriveInput {
+        /// `nano`, a pack's folder, or a `.tar.zst` of one.
+        pack: PathBuf,
+        /// Side of the picture that it is to read, pixels.
+        side: usize,
+        /// The ONNX file to write.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
     /// Write a pack with an exact architecture and random weights, for benchmarks and tests.
     MakeRandom {
         /// The towers' architecture.
@@ -141,10 +151,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             println!("{}: {} wide, units {}", out.display(), heads.width(), units.join(", "));
             Ok(())
         }
-        Command::DeriveRegions { pack, out } => {
-            let tower = Pack::open(&pack)?.dense_tower("cpu")?;
-            let bytes = tower.bytes.whole().map_err(anyhow::Error::msg)?;
-            std::fs::write(&out, &bytes).with_context(|| format!("cannot write {}", out.display()))
+        Command::DeriveRegions { pack, out } => save(&Pack::open(&pack)?.tower_with_regions("cpu")?, &out),
+        Command::DeriveInput { pack, side, out } => {
+            let pack = Pack::open(&pack)?.with_input(Some(side));
+            // Loaded as well: only a run tells whether the graph holds.
+            pack.load(Role::Image, &*engine::engine(EngineKind::Cpu), Options::of(0))?;
+            save(&pack.model(Role::Image, "cpu")?, &out)
         }
         Command::MakeRandom { architecture, precision, seed, out } => {
             let (name, clip) = RandomPack::ARCHITECTURES
@@ -158,6 +170,11 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             Ok(())
         }
     }
+}
+
+fn save(model: &Model, out: &Path) -> anyhow::Result<()> {
+    let bytes = model.bytes.whole().map_err(anyhow::Error::msg)?;
+    std::fs::write(out, &bytes).with_context(|| format!("cannot write {}", out.display()))
 }
 
 fn pull_known(

@@ -96,6 +96,10 @@ pub struct Scoring {
     pub crop: Crop,
     /// Share of a person's width and height by which the box is enlarged on every side before it is looked at.
     pub enlarge: f32,
+    /// Side, in pixels, of the square picture that the image tower reads; absent: the pack's.
+    pub input: Option<usize>,
+    /// Crops that are no larger than this are read in pictures of this size; absent: as the others.
+    pub small: Option<usize>,
     pub regions: Regions,
     /// Time constant of the smoothing along a track.
     pub smoothing: Span,
@@ -111,6 +115,8 @@ impl Default for Scoring {
             provisional: false,
             crop: Crop::Pad,
             enlarge: 0.0,
+            input: None,
+            small: None,
             regions: Regions::Crops,
             smoothing: Span::from_secs_f64(1.0),
             logit_scale: None,

@@ -73,7 +73,7 @@ impl Changes {
 
         let Pack { path, engine, threads } = &old.pack;
         changes.networks = (path, engine, threads) != (&pack.path, &pack.engine, &pack.threads)
-            || old.scoring.regions != scoring.regions;
+            || seen(&old.scoring) != seen(scoring);
         let Scoring { heads, logit_scale, .. } = &old.scoring;
         changes.scorer = changes.networks || (heads, logit_scale) != (&scoring.heads, &scoring.logit_scale);
         changes.words = *path != pack.path
@@ -156,6 +156,11 @@ fn opened_as(camera: &Camera) -> Camera {
 fn reached(mqtt: &Mqtt) -> Mqtt {
     let (queue, spool) = Default::default();
     Mqtt { detections: false, snapshots: false, commands: false, queue, spool, ..mqtt.clone() }
+}
+
+/// Which pictures the image tower is loaded to read.
+fn seen(scoring: &Scoring) -> impl PartialEq {
+    (scoring.regions, scoring.input, scoring.small)
 }
 
 /// What a broker is told.
@@ -287,7 +292,9 @@ mod tests {
     fn models_come_with_their_heads_and_words() {
         let all = Changes { networks: true, scorer: true, words: true, ..none() };
         assert_eq!(after(|c| c.pack.path = "other".into()), all);
-        assert_eq!(after(|c| c.pack.threads = 1), Changes { words: false, ..all });
+        assert_eq!(after(|c| c.pack.threads = 1), Changes { words: false, ..all.clone() });
+        assert!(after(|c| c.scoring.input = Some(160)).networks);
+        assert!(after(|c| c.scoring.small = Some(128)).networks);
         assert_eq!(after(|c| c.scoring.heads = Heads::None), Changes { scorer: true, ..none() });
         assert_eq!(after(|c| c.scoring.logit_scale = Some(3.0)), Changes { scorer: true, ..none() });
     }

@@ -20,7 +20,7 @@ pub const LARGEST_FILE: u64 = 2 << 30;
 pub type EmbeddedFiles = &'static [(&'static str, &'static [u8])];
 
 /// Where a pack's files are.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Store {
     Embedded(EmbeddedFiles),
     Folder(PathBuf),

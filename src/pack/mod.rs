@@ -5,7 +5,7 @@
 
 pub mod architecture;
 mod archive;
-pub mod dense;
+pub mod derive;
 mod files;
 mod make;
 pub mod manifest;
@@ -25,7 +25,7 @@ use std::time::Instant;
 
 use tracing::{debug, warn};
 
-use crate::engine::{Engine, EngineError, Model, ModelBytes, Options, Port, Session};
+use crate::engine::{Engine, EngineError, Input, Model, ModelBytes, Options, Port, Session};
 use files::Store;
 
 /// One of a pack's networks.
@@ -72,7 +72,12 @@ pub enum PackError {
     #[error("pack {pack}: {role} tower {file}: {reason}; pack.toml and the model are not of one pack")]
     Shape { pack: String, role: Role, file: String, reason: String },
     #[error("{file}: no regions can be read off this image tower: {reason}; set scoring.regions = \"crops\"")]
-    Dense { file: String, reason: String },
+    Regions { file: String, reason: String },
+    #[error(
+        "{file}: this image tower cannot be made to read pictures of {side} × {side} px: {reason}; give scoring.input and \
+         scoring.small another size, or leave them out"
+    )]
+    Input { file: String, side: usize, reason: String },
     #[error(transparent)]
     Engine(#[from] EngineError),
     #[error("{path}: {source}")]
@@ -82,10 +87,12 @@ pub enum PackError {
 }
 
 /// An opened pack: its manifest has been checked, its files have not yet been touched.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Pack {
     manifest: Manifest,
     store: Store,
+    /// `image.size` as its files have it, if another was asked for.
+    published: Option<[usize; 2]>,
 }
 
 impl Pack {
@@ -101,7 +108,7 @@ impl Pack {
         let text = store.manifest(path)?;
         let manifest = Manifest::parse(&text)
             .map_err(|reason| PackError::Manifest { path: store.describe(files::MANIFEST), reason })?;
-        Ok(Self { manifest, store })
+        Ok(Self { manifest, store, published: None })
     }
 
     /// What the pack says of itself.
@@ -114,10 +121,35 @@ impl Pack {
         format!("{}@{}", self.manifest.name, self.manifest.version)
     }
 
+    /// The same pack, whose image tower reads square pictures with sides of so many pixels; `None`: as it is published.
+    /// See [`derive::resized`]; whether it can is seen when it is loaded.
+    #[must_use]
+    pub fn with_input(mut self, side: Option<usize>) -> Self {
+        let published = self.published.take().unwrap_or(self.manifest.image.size);
+        self.manifest.image.size = side.map_or(published, |side| [side; 2]);
+        self.published = Some(published).filter(|size| *size != self.manifest.image.size);
+        self
+    }
+
     /// The model of `role` for the engine of that name (`files.cpu` if the pack has none of its own for it). A file's
     /// hash is verified first; embedded bytes can only be damaged with the program itself, so their hashes are
     /// verified by a test and by `watchword models verify`, not at every start.
     pub fn model(&self, role: Role, engine: &str) -> Result<Model, PackError> {
+        let model = self.published_model(role, engine)?;
+        let (Some(from), Role::Image) = (self.published, role) else { return Ok(model) };
+        let to = self.manifest.image.size;
+        let derived = derived(&model, |bytes| derive::resized(bytes, from, to));
+        let bytes = derived.map_err(|reason| self.no_input(&model.name, reason))?;
+        Ok(Model { name: model.name, bytes })
+    }
+
+    /// Of a tower whose graph could be changed but does not work: `reason`.
+    fn no_input(&self, file: &str, reason: String) -> PackError {
+        let [side, _] = self.manifest.image.size;
+        PackError::Input { file: file.to_owned(), side, reason }
+    }
+
+    fn published_model(&self, role: Role, engine: &str) -> Result<Model, PackError> {
         let file = self.model_file(role, engine)?;
         let bytes = match &self.store {
             Store::Embedded(_) => ModelBytes::Static(self.store.embedded(&self.identity(), file)?),
@@ -131,14 +163,14 @@ impl Pack {
         Ok(Model { name: self.store.describe(file), bytes })
     }
 
-    /// The image tower with an embedding for each cell of a grid over the picture besides; see [`dense`]. While it is
-    /// derived, the tower is in memory three times.
-    pub fn dense_tower(&self, engine: &str) -> Result<Model, PackError> {
-        let tower = self.model(Role::Image, engine)?;
-        let cannot = |reason: String| PackError::Dense { file: tower.name.clone(), reason };
-        let bytes = tower.bytes.whole().map_err(cannot)?;
-        let derived = dense::derive(&bytes, self.manifest.image.size);
-        let bytes = ModelBytes::Made(derived.map_err(|error| cannot(error.to_string()))?);
+    /// The image tower with an embedding for each cell of a grid over the picture besides; see
+    /// [`derive::with_regions`]. While it is derived, the tower is in memory three times.
+    pub fn tower_with_regions(&self, engine: &str) -> Result<Model, PackError> {
+        let tower = self.published_model(Role::Image, engine)?;
+        let to = self.manifest.image.size;
+        let from = self.published.unwrap_or(to);
+        let bytes = derived(&tower, |bytes| derive::with_regions(bytes, from, to))
+            .map_err(|reason| PackError::Regions { file: tower.name.clone(), reason })?;
         Ok(Model { name: format!("{} for regions", tower.name), bytes })
     }
 
@@ -155,7 +187,7 @@ impl Pack {
             warn!(pack, "no {role} model for {engine} in it: the processor runs it; see board/rockchip.md");
         }
         let started = Instant::now();
-        let session = engine.load(&model, options)?;
+        let mut session = engine.load(&model, options)?;
         debug!(model = model.name, took = ?started.elapsed(), "loaded");
         self.check_shapes(role, session.inputs(), session.outputs()).map_err(|reason| PackError::Shape {
             pack: self.identity(),
@@ -163,7 +195,22 @@ impl Pack {
             file: self.model_file(role, engine.name()).unwrap_or_default().to_owned(),
             reason,
         })?;
+        if role == Role::Image && self.published.is_some() {
+            // A graph may have numbers of tokens written into it in many ways; a run tells.
+            self.try_out(&mut *session).map_err(|reason| self.no_input(&model.name, reason))?;
+        }
         Ok(session)
+    }
+
+    /// Has the image tower look at a grey picture.
+    fn try_out(&self, session: &mut dyn Session) -> Result<(), String> {
+        let [width, height] = self.manifest.image.size;
+        let batch =
+            session.inputs().first().and_then(|port| port.shape.first().copied().flatten()).unwrap_or(1);
+        let (shape, mut outputs) = ([batch, 3, height, width], Vec::new());
+        let data = vec![0.0; shape.iter().product()];
+        let run = session.run(&[Input::F32 { shape: &shape, data: &data }], &mut outputs);
+        run.map_err(|error| error.to_string())
     }
 
     /// The tokenizer's file.
@@ -249,4 +296,13 @@ impl Pack {
         }
         Ok(())
     }
+}
+
+/// What `edit` makes of the bytes of `model`.
+fn derived(
+    model: &Model,
+    edit: impl FnOnce(&[u8]) -> Result<Vec<u8>, derive::DeriveError>,
+) -> Result<ModelBytes, String> {
+    let bytes = model.bytes.whole()?;
+    edit(&bytes).map(ModelBytes::Made).map_err(|error| error.to_string())
 }

@@ -181,6 +181,47 @@ fn a_manifest_that_cannot_be_is_refused_by_key() {
     }
 }
 
+/// A pack whose image tower is `bytes`, for pictures of 32 px.
+fn pack_with_tower(bytes: &[u8]) -> TempDir {
+    pack_of(&[("image.onnx", bytes), FILES[1], FILES[2], FILES[3]], "", "")
+}
+
+#[test]
+fn a_tower_reads_the_input_that_is_asked_for_or_says_why_not() {
+    let tower = Tower { width: 64, layers: 1, heads: 2 };
+    let clip =
+        Clip { picture: 32, patch: 8, image: tower, text: tower, context: 16, vocabulary: 10, embedding: 32 };
+    let mut bytes = Vec::new();
+    Recipe { clip, precision: Precision::F32, seed: 1 }.image_tower().write(&mut bytes).unwrap();
+    let load = |bytes: &[u8], side| {
+        let folder = pack_with_tower(bytes);
+        let pack = Pack::open(folder.path()).unwrap().with_input(side);
+        let options = Options { threads: 1 };
+        let session =
+            pack.load(Role::Image, &*engine(KINDS[0]), options).map_err(|error| error.to_string())?;
+        Ok::<_, String>((session.inputs()[0].shape.clone(), pack.manifest().image.size))
+    };
+    let fits = |side| Ok((vec![None, Some(3), Some(side), Some(side)], [side; 2]));
+    assert_eq!(load(&bytes, Some(16)), fits(16));
+    assert_eq!(load(&bytes, None), fits(32));
+    assert_eq!(load(&bytes, Some(32)), fits(32));
+    let error = load(&bytes, Some(20)).unwrap_err();
+    assert!(error.contains("20 × 20 px") && error.contains("multiples of 8 px"), "{error}");
+    assert!(error.contains("image.onnx") && error.contains("scoring.input"), "{error}");
+    assert!(load(b"no model", Some(16)).unwrap_err().contains("scoring.input"));
+
+    // Exporters write the number of tokens into graphs: such a one is still a graph, and fails when it is run.
+    let mut model = rten_onnx::onnx::ModelProto::parse_buf(&bytes[..]).unwrap();
+    let constants = &mut model.graph.as_mut().unwrap().initializer;
+    let shape = constants.iter_mut().find(|tensor| tensor.name.as_deref() == Some("flat_patches")).unwrap();
+    let fixed = [0_i64, 64, 16].iter().flat_map(|size| size.to_le_bytes()).collect::<Vec<_>>();
+    *shape.raw_data.as_ref().unwrap().borrow_mut() = fixed.into();
+    let fixed = model.write_buf().unwrap();
+    assert_eq!(load(&fixed, None), fits(32));
+    let error = load(&fixed, Some(16)).unwrap_err();
+    assert!(error.contains("16 × 16 px") && error.contains("scoring.input"), "{error}");
+}
+
 #[test]
 fn a_manifest_survives_being_written() {
     let parsed = Manifest::parse(&manifest(&FILES, "person = 0", "person = 0\nchannels = \"bgr\"")).unwrap();

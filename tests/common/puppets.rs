@@ -2,7 +2,7 @@
 //! fro, and an image tower that sees the same in all of them.
 #![allow(dead_code)] // each test binary uses its own part
 
-use watchword::clip::{Embeddings, ImageTower, RegionTower, Sight};
+use watchword::clip::{Embeddings, ImageTower, RegionTower, Sight, TwoSizes};
 use watchword::config::{self, Config, Regions};
 use watchword::detect::{Detector, Kind, Spec};
 use watchword::engine::{Element, EngineError, Input, Port, Session, Tensor};
@@ -116,8 +116,12 @@ pub fn detector_with(fill: impl FnMut(&mut [f32]) + Send + 'static) -> Box<dyn S
 
 /// An image tower whose embeddings `fill` writes, [`WIDTH`] values for each crop.
 pub fn tower_with(fill: impl FnMut(&mut [f32]) + Send + 'static) -> Box<dyn Session> {
+    tower_reading(224, fill)
+}
+
+fn tower_reading(side: usize, fill: impl FnMut(&mut [f32]) + Send + 'static) -> Box<dyn Session> {
     Box::new(Puppet {
-        inputs: vec![port("pixel_values", &[None, Some(3), Some(224), Some(224)])],
+        inputs: vec![port("pixel_values", &[None, Some(3), Some(side), Some(side)])],
         outputs: vec![port("image_embeds", &[None, Some(WIDTH)])],
         columns: WIDTH,
         rows: |batch| batch,
@@ -147,9 +151,9 @@ pub fn networks_of(
 ) -> Networks {
     let spec = Spec::new("puppet", Kind::Yolox, SIDE, SIDE);
     let detector = Detector::new(detector, spec, &config.detector, config.tracker.low_threshold).unwrap();
-    let layout = Layout {
-        width: 224,
-        height: 224,
+    let layout = |side: usize| Layout {
+        width: side,
+        height: side,
         mean: [0.0; 3],
         std: [1.0; 3],
         bgr: false,
@@ -157,7 +161,15 @@ pub fn networks_of(
         fill: 114.0,
     };
     let sight: Sight = match config.scoring.regions {
-        Regions::Crops => ImageTower::new("puppet".into(), tower, layout, WIDTH).unwrap().into(),
+        Regions::Crops => {
+            let open =
+                |session, side| ImageTower::new("puppet".into(), session, layout(side), WIDTH).unwrap();
+            let large = open(tower, 224);
+            match config.scoring.small {
+                Some(side) => TwoSizes::new(large, open(tower_reading(side, same), side), side).into(),
+                None => large.into(),
+            }
+        }
         Regions::OnePass => {
             let cells = Cells {
                 inputs: vec![port("pixel_values", &[Some(1), Some(3), Some(224), Some(224)])],
@@ -166,7 +178,7 @@ pub fn networks_of(
                     port("region_embeds", &[None, Some(WIDTH)]),
                 ],
             };
-            RegionTower::new("puppet".into(), Box::new(cells), layout, WIDTH).unwrap().into()
+            RegionTower::new("puppet".into(), Box::new(cells), layout(224), WIDTH).unwrap().into()
         }
     };
     Networks::new(detector, sight, Scorer::new(method, 10.0), &config.scoring)

@@ -35,6 +35,12 @@ pub struct Args {
     /// "crops" or "one-pass": where the embeddings of persons come from
     #[arg(long, default_value = "crops", value_parser = regions)]
     regions: Regions,
+    /// Side of the picture that the image tower reads (scoring.input), pixels
+    #[arg(long, value_name = "PX")]
+    input: Option<usize>,
+    /// Side of the picture for crops that are no larger (scoring.small), pixels
+    #[arg(long, value_name = "PX", conflicts_with = "engines")]
+    small: Option<usize>,
     /// Encode everybody in every frame, whatever it costs
     #[arg(long)]
     exact: bool,
@@ -91,7 +97,7 @@ fn milliseconds(word: &str) -> Result<Span, String> {
 pub fn run(args: Args) -> anyhow::Result<()> {
     if let Some(kinds) = args.engines {
         return engines::run(
-            &Pack::open(&args.pack)?,
+            &Pack::open(&args.pack)?.with_input(args.input),
             &kinds,
             Options::of(args.threads),
             args.frames,
@@ -103,6 +109,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     config.pack.engine = args.engine;
     config.pack.threads = args.threads;
     config.scoring.regions = args.regions;
+    config.scoring.input = args.input;
+    config.scoring.small = args.small;
     config.refresh.exact = args.exact;
     config.refresh.budget = args.budget;
     config.mqtt.broker = BrokerKind::Embedded;

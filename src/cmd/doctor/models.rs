@@ -26,10 +26,13 @@ pub fn findings(config: Option<&Config>) -> Vec<Finding> {
     }
     let engine = engine(settings.engine);
     let options = Options::of(settings.threads);
-    let unusable = [Role::Image, Role::Detector]
-        .into_iter()
-        .filter_map(|role| Some(failed(&pack.load(role, &*engine, options).err()?)));
-    let mut findings: Vec<Finding> = unusable.collect();
+    // As they will be loaded: the image tower for its input, and for another if small crops have one of their own.
+    let scoring = config.map(|config| &config.scoring);
+    let pack = pack.with_input(scoring.and_then(|scoring| scoring.input));
+    let small = scoring.and_then(|scoring| scoring.small).map(|side| pack.clone().with_input(Some(side)));
+    let used = [(Some(&pack), Role::Image), (small.as_ref(), Role::Image), (Some(&pack), Role::Detector)];
+    let unusable = used.into_iter().filter_map(|(pack, role)| pack?.load(role, &*engine, options).err());
+    let mut findings: Vec<Finding> = unusable.map(|error| failed(&error)).collect();
     if let Some(why) = engine.missing() {
         findings.push(Finding::warn(
             PACK,
@@ -59,6 +62,10 @@ mod tests {
         let mut config = Config::default();
         config.pack.path = folder.path().into();
         assert_eq!(findings(Some(&config))[0].status, Status::Ok);
+        config.scoring.small = Some(100);
+        let unfit = findings(Some(&config));
+        assert!(unfit.len() == 1 && unfit[0].found.contains("100 × 100 px"), "{unfit:?}");
+        config.scoring.small = None;
         std::fs::write(folder.path().join("tokenizer.json"), "{}").unwrap();
         let damaged = findings(Some(&config));
         assert_eq!(damaged.len(), 1);

@@ -181,7 +181,7 @@ fn open(args: &Args, pack: &Pack) -> anyhow::Result<Extractor> {
     config.tracker.low_threshold = args.min_score;
     Ok(Extractor {
         detector: Detector::open(pack, &*engine, options, &config)?,
-        sight: Sight::open(args.regions, pack, &*engine, options)?,
+        sight: Sight::open(args.regions, None, pack, &*engine, options)?,
         crop: args.crop,
         enlarge: args.enlarge,
         min_score: args.min_score,

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::report::Report;
-use super::{BrokerKind, Config, Heads, HomeAssistant, KeyPath, Mqtt, Span};
+use super::{BrokerKind, Config, Heads, HomeAssistant, KeyPath, Mqtt, Regions, Scoring, Span};
 
 /// Reports everything that is wrong with `config` in itself.
 pub(super) fn config(config: &Config, report: &mut Report) {
@@ -85,6 +85,7 @@ fn analysis(config: &Config, report: &mut Report) {
         let message = format!("{} is not a share from 0 to 1", config.scoring.enlarge);
         report.error(&scoring.key("enlarge"), message);
     }
+    sizes(&config.scoring, &scoring, report);
     span(report, &scoring.key("smoothing"), config.scoring.smoothing, 0.0..=3600.0);
     if let Some(scale) = config.scoring.logit_scale
         && !(scale > 0.0 && scale <= 1000.0)
@@ -116,6 +117,27 @@ fn analysis(config: &Config, report: &mut Report) {
     span(report, &events.key("release"), config.events.release, 0.0..=3600.0);
     span(report, &events.key("cool_down"), config.events.cool_down, 0.0..=86_400.0);
     span(report, &events.key("update_interval"), config.events.update_interval, 0.0..=86_400.0);
+}
+
+/// Of the pictures that the image tower reads. Which it can is known once the pack is open.
+fn sizes(scoring: &Scoring, path: &KeyPath, report: &mut Report) {
+    for (key, side) in [("input", scoring.input), ("small", scoring.small)] {
+        if let Some(side) = side {
+            count(report, &path.key(key), side, 32..=1024);
+        }
+    }
+    let Some(small) = scoring.small else { return };
+    if scoring.regions == Regions::OnePass {
+        let message = "regions = \"one-pass\" cuts nothing out that could be small; leave one of the two out";
+        report.error(&path.key("small"), message);
+    }
+    if let Some(input) = scoring.input
+        && input <= small
+    {
+        let message =
+            format!("{small} is no less than scoring.input, {input}, so that all are small; lower it");
+        report.error(&path.key("small"), message);
+    }
 }
 
 fn mqtt(mqtt: &Mqtt, report: &mut Report) {

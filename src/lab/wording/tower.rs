@@ -9,7 +9,7 @@ use candle_core::{Device, Result, Tensor};
 use rten_onnx::onnx::{DataType, ModelProto, TensorProto};
 
 use crate::lab::transformer::Lookup;
-use crate::pack::dense::floats;
+use crate::pack::derive::floats;
 
 /// The tower, but for its table of tokens.
 #[derive(Debug)]

@@ -1,39 +1,45 @@
-//! Position embeddings for a finer grid of patches.
+//! Position embeddings for another grid of patches.
 
 use std::cell::RefCell;
 
 use rten_onnx::onnx::{DataType, TensorProto};
 
 use super::graph::Graph;
-use super::{DenseError, is};
+use super::{DeriveError, is, multiples};
 
 /// Of the cubic, as PyTorch's bicubic interpolation has it; with it `transformers` interpolates positions.
 const SHARPNESS: f64 = -0.75;
 
-/// Replaces the position embedding of a tower that reads pictures of `size` (width, height) by that of one with `scale`
-/// times as many patches across and down. The class token keeps its own.
-pub fn interpolate(graph: &mut Graph, size: [usize; 2], scale: usize) -> Result<(), DenseError> {
-    let patch = patch(graph).ok_or(DenseError::Position("the patches are not made by one convolution"))?;
-    let [columns, rows] =
-        [0, 1].map(|axis| size.get(axis).zip(patch.get(axis)).map_or(0, |(size, patch)| size / patch));
-    let tokens = columns * rows + 1;
+/// Replaces the position embedding of a tower that reads pictures of `from` (width, height) by that of one that reads
+/// pictures of `to`. The class token keeps its own.
+pub fn interpolate(graph: &mut Graph, from: [usize; 2], to: [usize; 2]) -> Result<(), DeriveError> {
+    let patch = patch(graph).ok_or(DeriveError::Position("the patches are not made by one convolution"))?;
+    multiples(to, patch)?;
+    let grid = |sides: [usize; 2]| {
+        let [width, height] = sides;
+        let [across, down] = patch;
+        [width / across, height / down]
+    };
+    let (coarse, wanted) = (grid(from), grid(to));
+    let tokens = |[columns, rows]: [usize; 2]| columns * rows + 1;
     let is_table = |tensor: &&TensorProto| {
         let dims: Vec<_> = tensor.dims.iter().filter(|size| **size != 1).collect();
-        matches!(dims[..], [first, _] if *first == tokens as i64) && tensor.data_type == Some(DataType::FLOAT)
+        matches!(dims[..], [first, _] if *first == tokens(coarse) as i64)
+            && tensor.data_type == Some(DataType::FLOAT)
     };
     let added = graph.nodes().iter().filter(|node| is(node, "Add")).flat_map(|node| &node.input);
     let tables: Vec<_> = added.filter_map(|name| graph.constant(name)).filter(is_table).collect();
     let [table] = tables[..] else {
-        return Err(DenseError::Position("no constant of one row a token is added to the tokens"));
+        return Err(DeriveError::Position("no constant of one row a token is added to the tokens"));
     };
-    let values = floats(table).ok_or(DenseError::Position("its table is not in the file"))?;
-    let width = values.len() / tokens.max(1);
-    let finer = finer(&values, [columns, rows], width, scale);
+    let values = floats(table).ok_or(DeriveError::Position("its table is not in the file"))?;
+    let width = values.len() / tokens(coarse);
+    let other = regridded(&values, coarse, wanted, width);
     let mut dims = table.dims.clone();
-    if let Some(count) = dims.iter_mut().find(|size| **size == tokens as i64) {
-        *count = (columns * rows * scale * scale + 1) as i64;
+    if let Some(count) = dims.iter_mut().find(|size| **size == tokens(coarse) as i64) {
+        *count = tokens(wanted) as i64;
     }
-    let raw = finer.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let raw = other.iter().flat_map(|value| value.to_le_bytes()).collect();
     let replaced = TensorProto {
         name: table.name.clone(),
         dims,
@@ -63,14 +69,20 @@ pub fn floats(tensor: &TensorProto) -> Option<Vec<f32>> {
     (values.len() as i64 == tensor.dims.iter().product::<i64>()).then_some(values)
 }
 
-/// The class token's row, then the grid `scale` times as fine, by bicubic interpolation between cells' middles.
-fn finer(table: &[f32], [columns, rows]: [usize; 2], width: usize, scale: usize) -> Vec<f32> {
+/// The class token's row, then the grid of `wanted` columns and rows over the same picture, by bicubic interpolation
+/// between cells' middles.
+fn regridded(
+    table: &[f32],
+    [columns, rows]: [usize; 2],
+    [columns_wanted, rows_wanted]: [usize; 2],
+    width: usize,
+) -> Vec<f32> {
     let (class, grid) = table.split_at(width.min(table.len()));
     let mut out = class.to_vec();
-    for y in 0..rows * scale {
-        let down = taps(y, rows, scale);
-        for x in 0..columns * scale {
-            let across = taps(x, columns, scale);
+    for y in 0..rows_wanted {
+        let down = taps(y, rows_wanted, rows);
+        for x in 0..columns_wanted {
+            let across = taps(x, columns_wanted, columns);
             let start = out.len();
             out.resize(start + width, 0.0);
             for (row, by) in &down {
@@ -86,9 +98,10 @@ fn finer(table: &[f32], [columns, rows]: [usize; 2], width: usize, scale: usize)
     out
 }
 
-/// The four cells that a finer cell is made of, and their weights (Keys 1981); beyond the edge the last one stands on.
-fn taps(index: usize, cells: usize, scale: usize) -> [(usize, f64); 4] {
-    let middle = (index as f64 + 0.5) / scale as f64 - 0.5;
+/// Of `cells` in a row, the four that cell `index` of `wanted` in their place is made of, and their weights (Keys 1981);
+/// beyond the edge the last one stands on. As in `transformers`, nothing is averaged where the cells become fewer.
+fn taps(index: usize, wanted: usize, cells: usize) -> [(usize, f64); 4] {
+    let middle = (index as f64 + 0.5) * cells as f64 / wanted as f64 - 0.5;
     let (floor, part) = (middle.floor(), middle - middle.floor());
     std::array::from_fn(|tap| {
         let offset = tap as f64 - 1.0;
@@ -118,7 +131,7 @@ mod tests {
         let (columns, rows) = (6, 5);
         let cell = |i: usize| [(i % columns) as f32, (i / columns) as f32];
         let table: Vec<f32> = [9.0, -9.0].into_iter().chain((0..columns * rows).flat_map(cell)).collect();
-        let finer = finer(&table, [columns, rows], 2, 2);
+        let finer = regridded(&table, [columns, rows], [2 * columns, 2 * rows], 2);
         assert_eq!(finer.len(), 2 * (4 * columns * rows + 1));
         assert_eq!(finer[..2], [9.0, -9.0]);
         // This cubic overshoots: a quarter of a cell becomes 0.296875.
@@ -136,10 +149,26 @@ mod tests {
     #[test]
     fn weights_are_those_of_pytorch() {
         // A quarter of a cell before the middle of cell 2, by the formula with a = -0.75.
-        let weights = taps(4, 8, 2).map(|(_, weight)| weight);
+        let weights = taps(4, 16, 8).map(|(_, weight)| weight);
         let expected = [-0.035_156_25, 0.261_718_75, 0.878_906_25, -0.105_468_75];
         assert!(weights.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12), "{weights:?}");
         assert!((weights.iter().sum::<f64>() - 1.0).abs() < 1e-12);
-        assert_eq!(taps(0, 8, 2).map(|(cell, _)| cell), [0, 0, 0, 1]);
+        assert_eq!(taps(0, 16, 8).map(|(cell, _)| cell), [0, 0, 0, 1]);
+    }
+
+    #[test]
+    fn a_coarser_grid_lies_over_the_same_picture() {
+        // 14 cells become 10: the first is a fifth of a cell further in, the middle stays the middle.
+        let weights = taps(0, 10, 14).map(|(_, weight)| weight);
+        let expected = [-0.096, 0.92, 0.2, -0.024];
+        assert!(weights.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12), "{weights:?}");
+        let ramp: Vec<f32> = std::iter::once(7.0).chain((0..14 * 14).map(|i| (i % 14) as f32)).collect();
+        let coarser = regridded(&ramp, [14, 14], [10, 10], 1);
+        assert_eq!((coarser.len(), coarser[0]), (101, 7.0));
+        for (x, value) in coarser[1..11].iter().enumerate().skip(1).take(8) {
+            assert!((value - ((x as f32 + 0.5) * 1.4 - 0.5)).abs() < 0.1, "{x}: {value}");
+        }
+        let same = regridded(&ramp, [14, 14], [14, 14], 1);
+        assert_eq!(same, ramp);
     }
 }

@@ -8,10 +8,14 @@ use rten_onnx::onnx::{
     TypeProto, TypeProtoTensor, ValueInfoProto,
 };
 
-use super::Cut;
-
 /// The output that is followed.
 const OUTPUT: &str = "image_embeds";
+
+/// A value of the graph, and the one that stands for it on a branch.
+pub struct Cut {
+    pub value: String,
+    pub instead: String,
+}
 
 pub struct Graph {
     proto: GraphProto,
@@ -175,35 +179,48 @@ impl Graph {
         }
     }
 
-    /// One picture of this size (width, height) comes in, and the branch goes out besides.
-    pub fn declare(&mut self, [width, height]: [usize; 2], branch: &str) {
-        let fixed = |size: usize| Dimension { dim_value: Some(size as i64), dim_param: None };
-        let picture = vec![fixed(1), fixed(3), fixed(height), fixed(width)];
+    /// Pictures of this size (width, height) come in, so many at once; `None`: as many as before.
+    pub fn declare_input(&mut self, [width, height]: [usize; 2], batch: Option<usize>) {
         let constants: HashSet<_> =
             self.proto.initializer.iter().filter_map(|tensor| tensor.name.clone()).collect();
         for input in &mut self.proto.input {
             if input.name.as_ref().is_none_or(|name| !constants.contains(name)) {
-                input.r#type = Some(floats(picture.clone()));
+                let before = dimensions(input).and_then(|shape| shape.first().cloned());
+                let batch = batch.map(fixed).or(before).unwrap_or_else(|| open("batch"));
+                input.r#type = Some(floats(vec![batch, fixed(3), fixed(height), fixed(width)]));
             }
         }
+        self.proto.value_info.clear(); // shapes of the other picture
+    }
+
+    /// The embedding goes out, and the branch if there is one; nothing else, whose shape may have been of the other picture.
+    pub fn declare_outputs(&mut self, branch: Option<&str>) {
         let outputs = std::mem::take(&mut self.proto.output);
         let mut outputs: Vec<_> =
             outputs.into_iter().filter(|value| value.name.as_deref() == Some(&*self.output)).collect();
-        let width = outputs.iter().find_map(|value| {
-            let dimensions = &value.r#type.as_ref()?.tensor_type.as_ref()?.shape.as_ref()?.dim;
-            dimensions.last().cloned()
-        });
-        let cells = Dimension { dim_value: None, dim_param: Some("cells".into()) };
-        let shape =
-            vec![cells, width.unwrap_or(Dimension { dim_value: None, dim_param: Some("width".into()) })];
-        outputs.push(ValueInfoProto { name: Some(branch.into()), r#type: Some(floats(shape)) });
+        if let Some(branch) = branch {
+            let width = outputs.iter().find_map(|value| dimensions(value)?.last().cloned());
+            let shape = vec![open("cells"), width.unwrap_or_else(|| open("width"))];
+            outputs.push(ValueInfoProto { name: Some(branch.into()), r#type: Some(floats(shape)) });
+        }
         self.proto.output = outputs;
-        self.proto.value_info.clear(); // shapes of the smaller picture
     }
 
     pub fn into_proto(self) -> GraphProto {
         self.proto
     }
+}
+
+fn dimensions(value: &ValueInfoProto) -> Option<&[Dimension]> {
+    Some(&value.r#type.as_ref()?.tensor_type.as_ref()?.shape.as_ref()?.dim)
+}
+
+fn fixed(size: usize) -> Dimension {
+    Dimension { dim_value: Some(size as i64), dim_param: None }
+}
+
+fn open(name: &str) -> Dimension {
+    Dimension { dim_value: None, dim_param: Some(name.into()) }
 }
 
 fn floats(dim: Vec<Dimension>) -> TypeProto {
