@@ -11,7 +11,7 @@ pub enum Sight {
     /// An encoding for each box and one for the frame.
     Crops(ImageTower),
     /// The same, small boxes in smaller pictures.
-    TwoSizes(TwoSizes),
+    TwoSizes(Box<TwoSizes>),
     /// One encoding of the frame, whatever is in it.
     OnePass(OnePass),
 }
@@ -30,7 +30,7 @@ impl From<ImageTower> for Sight {
 
 impl From<TwoSizes> for Sight {
     fn from(towers: TwoSizes) -> Self {
-        Self::TwoSizes(towers)
+        Self::TwoSizes(Box::new(towers))
     }
 }
 

@@ -215,7 +215,7 @@ fn a_tower_reads_the_input_that_is_asked_for_or_says_why_not() {
     let constants = &mut model.graph.as_mut().unwrap().initializer;
     let shape = constants.iter_mut().find(|tensor| tensor.name.as_deref() == Some("flat_patches")).unwrap();
     let fixed = [0_i64, 64, 16].iter().flat_map(|size| size.to_le_bytes()).collect::<Vec<_>>();
-    *shape.raw_data.as_ref().unwrap().borrow_mut() = fixed.into();
+    *shape.raw_data.as_ref().unwrap().borrow_mut() = fixed;
     let fixed = model.write_buf().unwrap();
     assert_eq!(load(&fixed, None), fits(32));
     let error = load(&fixed, Some(16)).unwrap_err();
