@@ -291,7 +291,9 @@ fn a_frame_costs_what_it_may_and_everybody_has_a_turn_however_many_there_are() {
         let turns = (people + 1).div_ceil(crops) as u32;
         for frame in &frames[WARM_UP..] {
             assert!(frame.took <= FRAME.mul_f64(1.1), "{people} people: {frame:?}");
-            assert!(!binds || frame.took >= FRAME.mul_f64(0.9), "{people} people: {frame:?}");
+            // Crops are encoded eight at a time, and each eight cost something of their own.
+            let least = if tower(0).is_zero() { 0.9 } else { 0.8 };
+            assert!(!binds || frame.took >= FRAME.mul_f64(least), "{people} people: {frame:?}");
             assert!(frame.oldest < turns * INTERVAL, "{people} people in {turns} turns: {frame:?}");
             assert_eq!(frame.people, people, "everybody is judged");
         }

@@ -7,10 +7,15 @@ const NEWEST: f64 = 0.15;
 /// Batches whose sizes vary less than this (variance) tell nothing of the two parts.
 const ALIKE: f64 = 0.3;
 
-/// Means of the latest batches, the newest counting most: crops, seconds, and their products, for a line through them.
+/// What the latest batches say.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Cost(Option<Means>);
+pub(super) struct Cost {
+    means: Option<Means>,
+    /// Seconds of a crop, from when batches differed last.
+    each: Option<f64>,
+}
 
+/// Of the latest batches, the newest counting most: crops, seconds, and their products, for a line through them.
 #[derive(Debug, Clone, Copy)]
 struct Means {
     crops: f64,
@@ -28,23 +33,27 @@ impl Cost {
         let (crops, seconds) = (crops as f64, time.as_secs_f64());
         let new = Means { crops, seconds, squares: crops * crops, products: crops * seconds };
         let mix = |old: f64, new: f64| old + NEWEST * (new - old);
-        self.0 = Some(self.0.map_or(new, |old| Means {
+        let means = self.means.map_or(new, |old| Means {
             crops: mix(old.crops, new.crops),
             seconds: mix(old.seconds, new.seconds),
             squares: mix(old.squares, new.squares),
             products: mix(old.products, new.products),
-        }));
+        });
+        self.means = Some(means);
+        let variance = means.squares - means.crops * means.crops;
+        let slope = (means.products - means.crops * means.seconds) / variance;
+        // Where a crop would cost next to nothing, it is the noise that speaks.
+        if variance > ALIKE && slope > means.seconds / means.crops / 4.0 {
+            self.each = Some(slope);
+        }
     }
 
     /// How many crops can be encoded in `time`; `None` before the first batch.
     pub fn crops_in(&self, time: Duration) -> Option<usize> {
-        let means = self.0?;
-        let mean = means.seconds / means.crops;
-        let variance = means.squares - means.crops * means.crops;
-        let slope = (means.products - means.crops * means.seconds) / variance;
-        // A batch cannot cost less than nothing, nor a crop: where the line says so, it is the noise that speaks.
-        let each = if variance > ALIKE && slope > mean / 4.0 { slope.min(mean) } else { mean };
-        let batch = means.seconds - each * means.crops;
+        let Means { crops, seconds, .. } = self.means?;
+        // A batch of none cannot cost less than nothing.
+        let each = self.each.unwrap_or(f64::INFINITY).min(seconds / crops);
+        let batch = seconds - each * crops;
         Some(((time.as_secs_f64() - batch) / each + 1e-6).max(0.0) as usize)
     }
 }
