@@ -29,19 +29,19 @@ def channel_scales(weight, axis):
 
 
 def weights_to_int8(model):
-    """Replaces the weights of Conv and Gemm, in place."""
+    """Replaces the weights of Conv, Gemm and MatMul, in place."""
     graph = model.graph
     initializers = {i.name: i for i in graph.initializer}
     dequantize = []
     for node in list(graph.node):
-        if node.op_type not in ("Conv", "Gemm") or node.input[1] not in initializers:
+        if node.op_type not in ("Conv", "Gemm", "MatMul") or node.input[1] not in initializers:
             continue
         tensor = initializers[node.input[1]]
         weight = numpy_helper.to_array(tensor)
         if weight.size < SMALLEST:
             continue
         transposed = any(a.name == "transB" and a.i for a in node.attribute)
-        axis = 0 if node.op_type == "Conv" or transposed else 1
+        axis = 0 if node.op_type == "Conv" or transposed else weight.ndim - 1
         scale = channel_scales(weight, axis)
         quantized = np.clip(np.rint(weight / scale), -127, 127).astype(np.int8)
         name = tensor.name
