@@ -102,7 +102,7 @@ mod tests {
                 moved += people.iter().zip(&before).filter(|(a, b)| a.rect.iou(&b.rect) < 0.8).count();
                 clock.advance(Duration::from_millis(200));
             }
-            assert!(moved > 20 * count, "{moved} of {count} people in 40 frames were encoded anew for it");
+            assert!(moved > 20 * count, "{moved} steps of {count} people in 40 frames");
         }
     }
 
