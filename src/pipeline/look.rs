@@ -4,6 +4,8 @@ use crate::frame::{Picture, Rect};
 
 /// Differences of the camera's noise and of a cloud's shadow, brightness from 0 to 255: they are little beside this.
 const NOISE: f32 = 8.0;
+/// Something small has changed where a cell's brightness, 0..=255, differs by more than this.
+const CHANGE: u8 = 6;
 /// Samples of a cell across and down: enough that the camera's noise averages out.
 const SAMPLES: usize = 4;
 
@@ -61,9 +63,9 @@ impl<const CELLS: usize> Look<CELLS> {
         (squares as f32 / count - mean * mean).max(0.0).sqrt()
     }
 
-    /// The difference of the cell that differs most: whatever is small and moves in a large picture.
-    pub fn most(&self, other: &Self) -> u8 {
-        self.differences(other).max().unwrap_or_default()
+    /// Whether any cell has changed: whatever is small and moves in a large picture.
+    pub fn has_changed(&self, other: &Self) -> bool {
+        self.differences(other).any(|difference| difference > CHANGE)
     }
 
     fn differences(&self, other: &Self) -> impl Iterator<Item = u8> {

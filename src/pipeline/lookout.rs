@@ -12,8 +12,6 @@ use crate::frame::{Picture, Rect};
 
 /// Across and down: a cell is about what somebody far away takes.
 const CELLS: usize = 16;
-/// A cell whose mean brightness, 0..=255, differs by more has changed.
-const CHANGE: u8 = 6;
 /// In an empty scene in which nothing changes, the detector looks at least so often: somebody may come unseen, grey on grey.
 const REST: Duration = Duration::from_secs(2);
 
@@ -59,15 +57,19 @@ impl Lookout {
         if self.settings.exact {
             return true;
         }
-        let whole = Rect::new(0.0, 0.0, picture.width as f32, picture.height as f32);
-        let look = Look::of(picture, whole);
         // A clock that went back says nothing of how long ago it was.
         let age = self.looked.and_then(|at| now.checked_sub(at));
         let due = match (age, people) {
             (None, _) | (_, People::Unsure) => true,
             (Some(age), People::Known) => age >= Duration::from(self.settings.detect),
-            (Some(age), People::Nobody) => age >= REST || look.most(&self.look) > CHANGE,
+            (Some(age), People::Nobody) => age >= REST,
         };
+        if !due && people == People::Known {
+            return false;
+        }
+        let whole = Rect::new(0.0, 0.0, picture.width as f32, picture.height as f32);
+        let look = Look::of(picture, whole);
+        let due = due || look.has_changed(&self.look);
         if due {
             (self.looked, self.look) = (Some(now), look);
         }

@@ -24,8 +24,6 @@ const HEAD_START: Duration = Duration::from_secs(10);
 const FORGET: Duration = Duration::from_secs(5);
 /// A scene in which nothing changes is encoded again only after so many times as long as one in which something does.
 const STILL: u32 = 10;
-/// Something changes where a cell's brightness, 0..=255, differs by more than this.
-const CHANGE: u8 = 6;
 /// What was encoded this share of its time ago comes along when something is encoded anyway: several crops at once cost an
 /// engine less than one after the other.
 const COMPANY: f64 = 0.7;
@@ -158,7 +156,7 @@ impl Refresh {
         };
         let settings = &self.settings;
         let limit = match who {
-            Who::Context if look.most(&kept.look) > CHANGE => settings.scene.into(),
+            Who::Context if look.has_changed(&kept.look) => settings.scene.into(),
             Who::Context => Duration::from(settings.scene) * STILL,
             _ => settings.age.into(),
         };
