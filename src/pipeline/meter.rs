@@ -105,9 +105,14 @@ impl Window {
         let mut sorted = self.values;
         let sorted = sorted.get_mut(..self.count.min(Self::LENGTH))?;
         sorted.sort_unstable();
-        let rank = (fraction * sorted.len() as f64).ceil() as usize;
-        sorted.get(rank.saturating_sub(1)).copied()
+        quantile(sorted, fraction)
     }
+}
+
+/// The `fraction` quantile (nearest rank) of `sorted`, from the shortest on; `None` of nothing.
+pub fn quantile(sorted: &[Duration], fraction: f64) -> Option<Duration> {
+    let rank = (fraction * sorted.len() as f64).ceil() as usize;
+    sorted.get(rank.saturating_sub(1)).copied()
 }
 
 impl Default for Window {

@@ -34,7 +34,7 @@ pub use control::{Control, ControlError, Requests, Trial, TriedPerson, Update};
 pub use gate::{Gate, Shut};
 pub use judged::Judged;
 pub use mailbox::{Arrival, Delivery, Mailbox};
-pub use meter::{Stage, StageTimes, Window};
+pub use meter::{Stage, StageTimes, Window, quantile};
 pub use networks::Networks;
 pub use process::{age, peak_memory, resident_memory};
 pub use publish::{Publishing, statistics};

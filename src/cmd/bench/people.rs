@@ -14,7 +14,7 @@ use crate::camera::{Source, Stop};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::pipeline::{
-    Delivery, Feed, Gate, Observer, Pipeline, Publishing, Report, Requests, Seen, Status, View,
+    Delivery, Feed, Gate, Observer, Pipeline, Publishing, Report, Requests, Seen, Status, View, quantile,
     resident_memory,
 };
 
@@ -188,8 +188,7 @@ impl Run {
 /// The median and the 95th percentile, milliseconds.
 fn quantiles(times: &mut [Duration]) -> (f64, f64) {
     times.sort_unstable();
-    let rank = |fraction: f64| ((fraction * times.len() as f64).ceil() as usize).saturating_sub(1);
-    let at = |fraction| times.get(rank(fraction)).map_or(0.0, |time| time.as_secs_f64() * 1e3);
+    let at = |fraction| quantile(times, fraction).map_or(0.0, |time| time.as_secs_f64() * 1e3);
     (at(0.5), at(0.95))
 }
 
