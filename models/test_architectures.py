@@ -89,6 +89,18 @@ def cosines(a, b):
     return (a * b).sum(-1) / np.linalg.norm(a, axis=-1) / np.linalg.norm(b, axis=-1)
 
 
+def compare(what, exact, expected, rounded):
+    """Prints how far f32 outputs are from `expected`, and int8 ones from them; 1 if the former is too far, else 0."""
+    assert exact.shape == expected.shape == rounded.shape, (exact.shape, expected.shape, rounded.shape)
+    difference = np.abs(exact - expected).max() / np.abs(expected).max()
+    good = difference <= 1e-3
+    print(
+        f"{what}: f32 differs by {difference:.1e} of the largest, int8 at cosine "
+        f"{cosines(rounded, exact).min():.5f} or more{'' if good else '  FAILED'}"
+    )
+    return int(not good)
+
+
 def check(architecture, watchword, folder):
     for precision in ("f32", "int8"):
         out = folder / precision

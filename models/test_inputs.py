@@ -13,7 +13,7 @@ import subprocess
 import numpy as np
 import torch
 
-from test_architectures import ARCHITECTURES, cosines, main, run, state_of, transformers_model
+from test_architectures import ARCHITECTURES, compare, main, run, state_of, transformers_model
 
 BATCH = 2
 
@@ -41,14 +41,7 @@ def check(architecture, watchword, folder):
         with torch.no_grad():
             pooled = model.vision_model(torch.from_numpy(pixels), interpolate_pos_encoding=True).pooler_output
             expected = model.visual_projection(pooled).numpy()
-        assert exact.shape == expected.shape == rounded.shape, (exact.shape, expected.shape)
-        difference = np.abs(exact - expected).max() / np.abs(expected).max()
-        good = difference <= 1e-3
-        failures += not good
-        print(
-            f"{architecture} at {side}: f32 differs by {difference:.1e} of the largest, int8 at cosine "
-            f"{cosines(rounded, exact).min():.5f} or more{'' if good else '  FAILED'}"
-        )
+        failures += compare(f"{architecture} at {side}", exact, expected, rounded)
     return failures
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import onnxruntime
 import torch
 
-from test_architectures import ARCHITECTURES, cosines, main, state_of, transformers_model
+from test_architectures import ARCHITECTURES, compare, main, state_of, transformers_model
 
 
 def run(file, pixels):
@@ -57,14 +57,7 @@ def check(architecture, watchword, folder):
     pixels = np.random.default_rng(0).normal(size=(1, 3, 448, 448)).astype(np.float32)
     exact, rounded, failures = run(files["f32"], pixels), run(files["int8"], pixels), 0
     for name, ours, int8, theirs in zip(("picture", "cells"), exact, rounded, expected(model, pixels)):
-        assert ours.shape == theirs.shape == int8.shape, (ours.shape, theirs.shape)
-        difference = np.abs(ours - theirs).max() / np.abs(theirs).max()
-        good = difference <= 1e-3
-        failures += not good
-        print(
-            f"{architecture} {name} {list(ours.shape)}: f32 differs by {difference:.1e} of the largest, int8 at cosine "
-            f"{cosines(int8, ours).min():.5f} or more{'' if good else '  FAILED'}"
-        )
+        failures += compare(f"{architecture} {name} {list(ours.shape)}", ours, theirs, int8)
     return failures
 
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use puppets::{WIDTH, detector_with, networks_of, same, tower_with, vocabulary};
+use puppets::{WIDTH, detector_with, live, networks_of, same, show, tower_with, vocabulary};
 use watchword::camera::{CameraError, Source, SourceInfo, Stop};
 use watchword::clock::Clock;
 use watchword::config::{self, Config, Span};
@@ -196,13 +196,8 @@ fn people(count: usize, moving: bool) -> impl FnMut(&mut [f32]) + Send {
         frame += 1;
         let aside = if moving { (frame % 8).abs_diff(4) as f32 * 0.5 } else { 0.0 };
         for person in 0..count {
-            let cell = (4 + person / 10 * 7) * 52 + 2 + person % 10 * 5; // stride 8
-            let values = &mut predictions[cell * 85..][..85];
-            values[0] = aside;
-            values[2] = (16.0f32 / 8.0).ln();
-            values[3] = (40.0f32 / 8.0).ln();
-            values[4] = 0.9;
-            values[5] = 0.95; // a person
+            let cell = (4 + person / 10 * 7) * 52 + 2 + person % 10 * 5;
+            show(predictions, cell, aside, (16.0, 40.0));
         }
     }
 }
@@ -242,15 +237,7 @@ fn run(scene: &Scene, frames: usize) -> (Vec<Looked>, Report) {
         move || {
             let mut state = world.lock();
             (state.open, state.due) = (true, state.now + INTERVAL);
-            let info = SourceInfo {
-                description: String::new(),
-                width: 640,
-                height: 480,
-                fps: None,
-                frames: None,
-                live: true,
-            };
-            let (world, stop) = (Arc::clone(&world), stop.clone());
+            let (world, stop, info) = (Arc::clone(&world), stop.clone(), live());
             Ok(Box::new(Camera { world, info, stop, flickers }) as Box<dyn Source>)
         }
     };

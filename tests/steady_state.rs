@@ -9,7 +9,7 @@ mod puppets;
 use std::sync::Arc;
 use std::time::Duration;
 
-use puppets::{config, frame, heads, networks, vocabulary};
+use puppets::{config, frame, heads, live, networks, vocabulary};
 use watchword::camera::{CameraError, Framed, Source, SourceInfo};
 use watchword::clock::{Clock, FrameTime, SystemClock};
 use watchword::config::{self, Config, Regions, Scoring, Span};
@@ -60,15 +60,7 @@ fn framing_a_picture_allocates_nothing_once_buffers_have_grown() {
         ..config::Camera::default()
     };
     for format in [PixelFormat::Nv12, PixelFormat::Rgb24, PixelFormat::I422] {
-        let info = SourceInfo {
-            description: String::new(),
-            width: 640,
-            height: 480,
-            fps: None,
-            frames: None,
-            live: true,
-        };
-        let (mut source, mut frame) = (Framed::new(Noise(info, format), &camera), Frame::default());
+        let (mut source, mut frame) = (Framed::new(Noise(live(), format), &camera), Frame::default());
         let (mailbox, mut taken) = (Mailbox::new(1), Frame::default());
         let mut step = || {
             assert!(source.read(&mut frame).unwrap());

@@ -2,6 +2,7 @@
 //! fro, and an image tower that sees the same in all of them.
 #![allow(dead_code)] // each test binary uses its own part
 
+use watchword::camera::SourceInfo;
 use watchword::clip::{Embeddings, ImageTower, RegionTower, Sight, TwoSizes};
 use watchword::config::{self, Config, Regions};
 use watchword::detect::{Detector, Kind, Spec};
@@ -87,15 +88,24 @@ pub fn walkers() -> impl FnMut(&mut [f32]) + Send {
         frame += 1;
         let step = (frame % 40).abs_diff(20) as f32 / 10.0;
         for person in 0..5 {
-            let cell = 20 * 52 + 5 + person * 10; // stride 8
-            let values = &mut predictions[cell * 85..][..85];
-            values[0] = step;
-            values[2] = (30.0f32 / 8.0).ln();
-            values[3] = (90.0f32 / 8.0).ln();
-            values[4] = 0.9;
-            values[5] = 0.95; // a person
+            show(predictions, 20 * 52 + 5 + person * 10, step, (30.0, 90.0));
         }
     }
+}
+
+/// Puts a person of so many pixels across and down into YOLOX's `predictions`: into a cell of stride 8, so much of it aside.
+pub fn show(predictions: &mut [f32], cell: usize, aside: f32, (width, height): (f32, f32)) {
+    let values = &mut predictions[cell * 85..][..85];
+    values[0] = aside;
+    values[2] = (width / 8.0).ln();
+    values[3] = (height / 8.0).ln();
+    values[4] = 0.9;
+    values[5] = 0.95; // a person
+}
+
+/// A live camera of 640 × 480.
+pub fn live() -> SourceInfo {
+    SourceInfo { description: String::new(), width: 640, height: 480, fps: None, frames: None, live: true }
 }
 
 /// A detector that sees [`walkers`].
