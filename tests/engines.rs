@@ -92,7 +92,7 @@ impl Runtime {
 
 /// Lowest cosine of an engine with itself, where int8 is rounded.
 const ROUNDED: f64 = 0.998;
-const ONE: Options = Options { threads: 1 };
+const ONE: Options = Options { threads: 1, prepack: true };
 
 /// Every part of CLIP, small enough for a debug build.
 const SMALL: Clip = Clip {
@@ -339,7 +339,7 @@ fn threads_change_nothing() {
     for case in cases(&folder) {
         for kind in Runtime::of_onnx() {
             let [one, two] = [1, 2].map(|threads| {
-                let mut session = load(kind, &case.path, Options { threads }).unwrap();
+                let mut session = load(kind, &case.path, Options::of(threads)).unwrap();
                 let fed = feed(&*session, 2);
                 run(&mut *session, &fed)
             });
@@ -515,7 +515,7 @@ fn bad_inputs_are_errors_and_the_session_lives_on() {
 #[test]
 fn an_engine_says_what_it_runs_on() {
     for (kind, word) in [(EngineKind::Cpu, "rten"), (EngineKind::Tract, "tract")] {
-        let text = engine(kind).describe(Options { threads: 2 });
+        let text = engine(kind).describe(Options::of(2));
         println!("{text}");
         assert!(text.starts_with(word) && text.ends_with("2 threads"), "{text}");
     }

@@ -26,14 +26,14 @@ fn data(path: &str) -> Option<PathBuf> {
 fn nano() -> Option<Detector> {
     let pack = Pack::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("models/nano")).ok()?;
     let engine = engine::engine(EngineKind::Cpu);
-    let detector = Detector::open(&pack, engine.as_ref(), Options { threads: 2 }, &config::Config::default());
+    let detector = Detector::open(&pack, engine.as_ref(), Options::of(2), &config::Config::default());
     Some(detector.expect("the pack's detector loads"))
 }
 
 fn yolox() -> Option<Detector> {
     let path = data("models/yolox_nano.onnx")?;
     let model = Model { name: "yolox_nano.onnx".into(), bytes: ModelBytes::File(path) };
-    let session = engine::engine(EngineKind::Cpu).load(&model, Options { threads: 2 }).expect("it loads");
+    let session = engine::engine(EngineKind::Cpu).load(&model, Options::of(2)).expect("it loads");
     let spec = Spec::new(model.name, Kind::Yolox, 416, 416);
     let config = config::Config::default();
     let detector = Detector::new(session, spec, &config.detector, config.tracker.low_threshold);

@@ -45,7 +45,8 @@ impl TextTower {
         let manifest = pack.manifest();
         let text = manifest.text.as_ref().ok_or_else(|| PackError::NoText { pack: pack.identity() })?;
         let tokenizer = pack.tokenizer()?;
-        let session = pack.load(Role::Text, engine, options)?;
+        // It says a few words and goes.
+        let session = pack.load(Role::Text, engine, Options { prepack: false, ..options })?;
         let name = format!("{} text tower", pack.identity());
         Self::new(name, session, &tokenizer, text.context, text.pooling, manifest.embedding.width)
     }

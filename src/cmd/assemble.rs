@@ -33,7 +33,7 @@ impl Loaded {
     /// Opens the configured pack and engine.
     pub fn open(config: &Config) -> anyhow::Result<Self> {
         let pack = Pack::open(&config.pack.path)?.with_input(config.scoring.input);
-        let options = Options::of(config.pack.threads);
+        let options = Options { prepack: config.pack.prepack, ..Options::of(config.pack.threads) };
         Ok(Self { pack, engine: engine::engine(config.pack.engine), options, shelf: None })
     }
 

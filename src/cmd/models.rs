@@ -204,7 +204,7 @@ fn pull_known(
     let engine = engine::engine(EngineKind::Cpu);
     let mut try_out = |pack: &Pack| {
         bar.set_message("trying it out");
-        pack.roles().try_for_each(|role| pack.load(role, &*engine, Options { threads: 1 }).map(drop))
+        pack.roles().try_for_each(|role| pack.load(role, &*engine, Options::of(1)).map(drop))
     };
     let wanted = Pull { known, precision, from, out: &out, update };
     let pulled = pull::pull(&wanted, &mut progress, &mut try_out);
@@ -262,7 +262,7 @@ fn verify(path: &Path) -> anyhow::Result<()> {
     }
     let engine = engine::engine(EngineKind::Cpu);
     for role in pack.roles() {
-        let loaded = pack.load(role, &*engine, Options { threads: 1 });
+        let loaded = pack.load(role, &*engine, Options::of(1));
         report(&format!("the {role} model loads"), loaded.map(drop).map_err(|error| error.to_string()));
     }
     let best = engine::engine(EngineKind::Auto);
@@ -363,7 +363,7 @@ mod tests {
             let recipe = Recipe { clip, precision: Precision::F32, seed };
             recipe.image_tower().write(&mut File::create(&path).unwrap()).unwrap();
             let model = engine::Model { name: "tower".into(), bytes: engine::ModelBytes::File(path) };
-            engine.load(&model, Options { threads: 1 }).unwrap()
+            engine.load(&model, Options::of(1)).unwrap()
         };
         let alike = |a, b| alikeness(&mut *load(a), &mut *load(b), [32, 32], false).unwrap();
         assert!(alike(1, 1) > 0.999_999);

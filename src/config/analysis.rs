@@ -15,11 +15,13 @@ pub struct Pack {
     pub engine: EngineKind,
     /// Threads of the engine, or cores of an NPU; 0 takes every one.
     pub threads: usize,
+    /// See [`crate::engine::Options::prepack`].
+    pub prepack: bool,
 }
 
 impl Default for Pack {
     fn default() -> Self {
-        Self { path: "nano".into(), engine: EngineKind::Cpu, threads: 0 }
+        Self { path: "nano".into(), engine: EngineKind::Cpu, threads: 0, prepack: true }
     }
 }
 

@@ -35,7 +35,7 @@ mod tests {
     #[test]
     fn what_is_not_there_says_what_to_do() {
         let model = Model { name: "image.onnx".into(), bytes: ModelBytes::Static(&[]) };
-        let error = Absent("tract").load(&model, Options { threads: 1 }).err().unwrap().to_string();
+        let error = Absent("tract").load(&model, Options::of(1)).err().unwrap().to_string();
         assert!(error.contains("image.onnx") && error.contains("--features tract"), "{error}");
     }
 }

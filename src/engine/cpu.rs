@@ -45,7 +45,7 @@ impl Engine for Cpu {
     fn load(&self, model: &Model, options: Options) -> Result<Box<dyn Session>, EngineError> {
         let pool = self.pool(options);
         let session = guarded(|| {
-            let graph = pool.run(|| read(&model.bytes))?;
+            let graph = pool.run(|| read(&model.bytes, options))?;
             CpuSession::new(model.name.clone(), graph, Arc::clone(&pool))
         });
         match session {
@@ -58,11 +58,12 @@ impl Engine for Cpu {
 /// A model whose bytes are streamed into the tensors and are nowhere else. (Mapping them would need `unsafe`, which
 /// `rten::Model::load_mmap` is, and rten copies weights out of a mapped ONNX file anyhow, because they are not aligned
 /// there.)
-fn read(bytes: &ModelBytes) -> Result<rten::Model, String> {
+fn read(bytes: &ModelBytes, options: Options) -> Result<rten::Model, String> {
     outline::check(bytes)?;
     let reader = ValueReader::new(ReadPos::new(bytes.open()?));
     let mut model = ModelProto::decode(reader).map_err(|error| error.to_string())?;
-    let mut options = ModelOptions::with_all_ops();
+    let mut loading = ModelOptions::with_all_ops();
+    loading.prepack_weights(options.prepack);
     if let Some(graph) = &mut model.graph {
         if weights::are_elsewhere(graph) {
             return Err(
@@ -71,11 +72,11 @@ fn read(bytes: &ModelBytes) -> Result<rten::Model, String> {
         }
         conv_integer::repair(graph);
         weights::unfold(graph);
-        weights::hand_over(graph, &mut options);
+        weights::hand_over(graph, &mut loading);
     }
     let graph = model.write_buf().map_err(|error| error.to_string())?;
     drop(model);
-    options.load(graph).map_err(|error| error.to_string())
+    loading.load(graph).map_err(|error| error.to_string())
 }
 
 struct CpuSession {

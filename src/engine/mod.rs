@@ -67,16 +67,19 @@ pub struct Model {
 pub struct Options {
     /// Threads within one run; at least 1.
     pub threads: usize,
+    /// Lays weights out for the processor when the model is loaded, and not at every run: the fewer pictures or words a run
+    /// has, the more that is. Takes about the size of the weights of linear layers once more.
+    pub prepack: bool,
 }
 
 impl Options {
-    /// So many threads; 0 takes every core.
+    /// So many threads; 0 takes every core. Weights are laid out beforehand.
     pub fn of(threads: usize) -> Self {
         let threads = match threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             n => n,
         };
-        Self { threads }
+        Self { threads, prepack: true }
     }
 }
 

@@ -196,7 +196,7 @@ fn a_tower_reads_the_input_that_is_asked_for_or_says_why_not() {
     let load = |bytes: &[u8], side| {
         let folder = pack_with_tower(bytes);
         let pack = Pack::open(folder.path()).unwrap().with_input(side);
-        let options = Options { threads: 1 };
+        let options = Options::of(1);
         let session =
             pack.load(Role::Image, &*engine(KINDS[0]), options).map_err(|error| error.to_string())?;
         Ok::<_, String>((session.inputs()[0].shape.clone(), pack.manifest().image.size))
@@ -250,7 +250,7 @@ fn a_model_of_another_pack_is_refused_by_its_shapes() {
     recipe.text_tower().write(&mut text).unwrap();
     let files: [(&str, &[u8]); 4] =
         [("image.onnx", &image), ("text.onnx", &text), ("tokenizer.json", b"{}"), ("detector.onnx", &image)];
-    let options = Options { threads: 1 };
+    let options = Options::of(1);
     for &kind in KINDS {
         let engine = engine(kind);
         let load = |from, to, role| {
@@ -407,7 +407,7 @@ mod carried {
         }
         for &kind in KINDS {
             for role in [Role::Image, Role::Text, Role::Detector] {
-                pack.load(role, &*engine(kind), Options { threads: 1 }).unwrap();
+                pack.load(role, &*engine(kind), Options::of(1)).unwrap();
             }
         }
         tokenizers::Tokenizer::from_bytes(pack.tokenizer().unwrap()).unwrap();
@@ -428,7 +428,7 @@ mod carried {
             assert!(pack.verify().all(|(_, result)| result.is_ok()));
             for &kind in KINDS {
                 for role in [Role::Image, Role::Text, Role::Detector] {
-                    pack.load(role, &*engine(kind), Options { threads: 1 }).unwrap();
+                    pack.load(role, &*engine(kind), Options::of(1)).unwrap();
                 }
             }
             tokenizers::Tokenizer::from_bytes(pack.tokenizer().unwrap()).unwrap();

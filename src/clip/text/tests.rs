@@ -238,7 +238,7 @@ fn minilm_embeds_as_onnxruntime_does() {
     let texts: Vec<_> = cases.iter().map(|case| case.text.clone()).collect();
     for &kind in KINDS {
         let engine = engine(kind);
-        let mut tower = TextTower::open(&pack, &*engine, Options { threads: 1 }).unwrap();
+        let mut tower = TextTower::open(&pack, &*engine, Options::of(1)).unwrap();
         let rows = tower.embed(&texts).unwrap();
         for (case, row) in cases.iter().zip(rows.rows()) {
             let ids = tower.tokenizer.encode(case.text.as_str(), true).unwrap();

@@ -25,7 +25,7 @@ pub fn findings(config: Option<&Config>) -> Vec<Finding> {
         return faults;
     }
     let engine = engine(settings.engine);
-    let options = Options::of(settings.threads);
+    let options = Options { prepack: settings.prepack, ..Options::of(settings.threads) };
     // As they will be loaded: the image tower for its input, and for another if small crops have one of their own.
     let scoring = config.map(|config| &config.scoring);
     let pack = pack.with_input(scoring.and_then(|scoring| scoring.input));

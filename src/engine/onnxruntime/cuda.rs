@@ -116,12 +116,12 @@ mod tests {
         let engine =
             Cuda { providers: Vec::new(), missing: Some("no GPU in this test".into()), cpu: Cpu::default() };
         assert_eq!((engine.name(), engine.missing()), ("cuda", Some("no GPU in this test")));
-        assert!(engine.describe(Options { threads: 1 }).contains("for want of a GPU"));
+        assert!(engine.describe(Options::of(1)).contains("for want of a GPU"));
         let model = Model {
             name: "pairs.onnx".into(),
             bytes: ModelBytes::Static(include_bytes!("../../../tests/models/pairs.onnx")),
         };
-        let mut session = engine.load(&model, Options { threads: 1 }).unwrap();
+        let mut session = engine.load(&model, Options::of(1)).unwrap();
         let mut outputs = Vec::new();
         session.run(&[Input::F32 { shape: &[1, 3, 8, 8], data: &[0.5; 192] }], &mut outputs).unwrap();
         assert_eq!(outputs[0].shape, [1, 5]);

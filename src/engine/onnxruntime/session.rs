@@ -38,6 +38,10 @@ impl OnnxSession {
             // Left to itself it rounds the inputs of a layer whose weights alone are int8: of what sets two pictures apart
             // that costs 3 % in `nano` (cosine 0.965 in the suite, 1.000 with this).
             let builder = builder.with_quant_qdq(false).map_err(|error| error.to_string())?;
+            let builder = builder.with_prepacking(options.prepack).map_err(|error| error.to_string())?;
+            // Threads that look out for work keep a processor busy that another session's, or the camera's, would need: a
+            // frame's detector and image tower take half as long again with them.
+            let builder = builder.with_intra_op_spinning(false).map_err(|error| error.to_string())?;
             builder.with_intra_threads(options.threads.max(1)).map_err(|error| error.to_string())
         };
         let chosen = match provider {

@@ -47,7 +47,7 @@ impl Bench {
     fn load(&self, words: &str) -> Result<Box<dyn Session>, String> {
         let bytes: &'static [u8] = format!("RKNN {words} ").leak().as_bytes();
         let model = Model { name: "tower.rknn".into(), bytes: ModelBytes::Static(bytes) };
-        self.engine.load(&model, Options { threads: self.cores }).map_err(|error| error.to_string())
+        self.engine.load(&model, Options::of(self.cores)).map_err(|error| error.to_string())
     }
 
     /// Loads, and runs `rows` pictures of 2 × 3.
@@ -247,18 +247,18 @@ fn without_a_runtime_or_an_npu_it_says_what_to_do() {
     let engine = Rknn::with("librknnrt-that-is-not-there.so".as_ref(), Soc::Rk3588);
     assert!(engine.missing().is_some());
     let model = Model { name: "x.rknn".into(), bytes: ModelBytes::Static(b"RKNN") };
-    let error = engine.load(&model, Options { threads: 1 }).err().unwrap().to_string();
+    let error = engine.load(&model, Options::of(1)).err().unwrap().to_string();
     assert!(error.contains("librknnrt-that-is-not-there.so") && error.contains("pack.engine"), "{error}");
     // Another library under its name: the C library of this system.
     let engine = Rknn::with("libc.so.6".as_ref(), Soc::Rk3588);
-    let error = engine.load(&model, Options { threads: 1 }).err().unwrap().to_string();
+    let error = engine.load(&model, Options::of(1)).err().unwrap().to_string();
     assert!(error.contains("rknn_init"), "{error}");
     if Identity::read(&Tree::default()).soc.npu().is_none() {
-        let error = Rknn::default().load(&model, Options { threads: 1 }).err().unwrap().to_string();
+        let error = Rknn::default().load(&model, Options::of(1)).err().unwrap().to_string();
         assert!(error.contains("has no NPU"), "{error}");
     }
     let Some(bench) = Bench::new(Soc::Rk3588) else { return };
     let model = Model { name: "x.rknn".into(), bytes: ModelBytes::Static(b"\x08\x07onnx") };
-    let error = bench.engine.load(&model, Options { threads: 1 }).err().unwrap().to_string();
+    let error = bench.engine.load(&model, Options::of(1)).err().unwrap().to_string();
     assert!(error.contains("convert.py"), "{error}");
 }

@@ -25,7 +25,7 @@ fn tower(layers: usize, precision: Precision) -> Vec<u8> {
 
 fn session(kind: EngineKind, bytes: Vec<u8>) -> Box<dyn Session> {
     let model = Model { name: "derived".into(), bytes: ModelBytes::Made(bytes) };
-    engine(kind).load(&model, Options { threads: 1 }).unwrap()
+    engine(kind).load(&model, Options::of(1)).unwrap()
 }
 
 fn pixels(count: usize) -> Vec<f32> {
@@ -116,7 +116,7 @@ fn the_nano_packs_tower_reads_other_sizes() {
     let engine = engine(EngineKind::Cpu);
     let load = |side| {
         let pack = pack.clone().with_input(Some(side));
-        let session = pack.load(crate::pack::Role::Image, &*engine, Options { threads: 2 });
+        let session = pack.load(crate::pack::Role::Image, &*engine, Options::of(2));
         session.map_err(|error| error.to_string())
     };
     assert_eq!(run_on(&mut *load(160).unwrap(), 2, 160)[0].shape, [2, 384]);
@@ -179,7 +179,7 @@ fn the_last_block_looks_at_nothing_else() {
 fn the_nano_packs_maps_are_pooled_by_cell() {
     let Ok(pack) = crate::pack::Pack::open("nano".as_ref()) else { return };
     let model = pack.tower_with_regions("cpu").unwrap();
-    let mut session = engine(EngineKind::Cpu).load(&model, Options { threads: 2 }).unwrap();
+    let mut session = engine(EngineKind::Cpu).load(&model, Options::of(2)).unwrap();
     let data: Vec<f32> = (0..3 * 448 * 448).map(|i| ((i % 448) as f32 / 224.0) - 1.0).collect();
     let mut outputs = Vec::new();
     session.run(&[Input::F32 { shape: &[1, 3, 448, 448], data: &data }], &mut outputs).unwrap();
