@@ -319,7 +319,7 @@ fn what_is_analysed_is_told_as_soon_as_it_is_analysed() {
 
 #[test]
 fn a_machine_that_is_too_slow_looks_at_the_newest_frame_and_at_no_older_one() {
-    let scene = Scene { people: 5, moving: true, age: ALWAYS, detector: ms(470), tower: even };
+    let scene = Scene { people: 5, moving: true, age: ALWAYS, detector: ms(970), tower: even };
     let (frames, report) = run(&scene, FRAMES);
     for frame in &frames {
         assert!(frame.latency < frame.took + INTERVAL, "it was the newest when it was taken up: {frame:?}");

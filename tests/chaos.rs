@@ -341,7 +341,7 @@ fn a_full_disk_is_said_and_survived_and_used_again_when_there_is_room() {
 fn a_read_only_disk_is_said_and_used_once_it_is_writable() {
     let Some(disk) = Mount::new("1m") else { return };
     disk.remount("ro");
-    let mut settings = settings(common::free_port());
+    let mut settings = settings(common::NOBODY);
     settings.spool.path = Some(disk.0.path().join("spool.db"));
     let (publisher, mqtt) = start(&settings);
     publisher.event(&step(0));

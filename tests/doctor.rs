@@ -11,7 +11,7 @@ mod broker;
 mod common;
 
 use broker::*;
-use common::{clip, complaint, output, watchword};
+use common::{NOBODY, clip, complaint, output, watchword};
 
 /// The findings under a configuration with this `[mqtt]`, by check; and the exit status.
 fn doctor(folder: &Path, mqtt: &str) -> (Value, i32) {
@@ -71,7 +71,7 @@ fn a_broker_that_does_not_is_a_failure_with_a_remedy() {
             assert!(finding[key].as_str().unwrap().contains(words), "{words:?} is not in {finding}");
         }
     };
-    refused(&format!("port = {}", free_port()), "refused", "mqtt.port");
+    refused(&format!("port = {NOBODY}"), "refused", "mqtt.port");
     let closed = Mosquitto::start("allow_anonymous false\n");
     refused(&format!("port = {}", closed.port), "NotAuthorized", "mqtt.password_file");
 
@@ -80,12 +80,12 @@ fn a_broker_that_does_not_is_a_failure_with_a_remedy() {
     let (pem, der) = (certificate.pem(), certificate.der().to_vec());
     fs::write(folder.path().join("broker.pem"), pem).unwrap();
     fs::write(folder.path().join("broker.key"), key.serialize_pem()).unwrap();
-    let port = free_port();
     let at = folder.path().display();
     let tls = format!(
-        "allow_anonymous true\nlistener {port} 127.0.0.1\ncertfile {at}/broker.pem\nkeyfile {at}/broker.key\n"
+        "allow_anonymous true\nlistener {{other}} 127.0.0.1\ncertfile {at}/broker.pem\nkeyfile {at}/broker.key\n"
     );
-    let _broker = Mosquitto::start(&tls);
+    let broker = Mosquitto::start(&tls);
+    let port = broker.other;
     let over_tls = format!("host = \"localhost\"\nport = {port}\ntransport = \"tls\"");
     fs::write(folder.path().join("other.pem"), other_authority()).unwrap();
     refused(

@@ -10,7 +10,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use common::{clip, free_port, installed, watchword};
+use common::{clip, installed, watchword};
 use tempfile::TempDir;
 
 const PASSWORD: &str = "the right password";
@@ -48,7 +48,7 @@ background = ["a person standing"]
 
 [mqtt]
 broker = "embedded"
-port = PORT
+port = 1
 snapshots = true
 
 [stats]
@@ -79,7 +79,7 @@ impl Daemon {
         let folder = tempfile::tempdir().unwrap();
         let more = more(folder.path());
         let config = folder.path().join("watchword.toml");
-        let text = CONFIG.replace("CLIP", clip().to_str().unwrap()).replace("PORT", &free_port().to_string());
+        let text = CONFIG.replace("CLIP", clip().to_str().unwrap());
         fs::write(&config, format!("{text}{more}\n")).unwrap();
         let mut command = watchword();
         command.arg("run").arg("--config").arg(&config).env("STATE_DIRECTORY", folder.path());

@@ -76,12 +76,12 @@ struct Secured {
 
 /// With the certificate `broker.pem` of `authority`, and `more` settings of the listener.
 fn secured(authority: &Authority, more: &str) -> Secured {
-    let port = free_port();
     let folder = authority.folder.path().display();
     let broker = Mosquitto::start(&format!(
-        "allow_anonymous true\nlistener {port} 127.0.0.1\ncertfile {folder}/broker.pem\nkeyfile \
+        "allow_anonymous true\nlistener {{other}} 127.0.0.1\ncertfile {folder}/broker.pem\nkeyfile \
          {folder}/broker.key\n{more}\n"
     ));
+    let port = broker.other;
     until("the second listener listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
     Secured { broker, port }
 }
@@ -223,8 +223,8 @@ fn addresses_of_the_sixth_version_are_reached_every_way() {
         (Transport::Ws, sockets.into()),
         (Transport::Wss, tls + sockets),
     ] {
-        let port = free_port();
-        let broker = Mosquitto::start(&format!("allow_anonymous true\nlistener {port} ::1\n{more}"));
+        let broker = Mosquitto::start(&format!("allow_anonymous true\nlistener {{other}} ::1\n{more}"));
+        let port = broker.other;
         until("the second listener listens", || TcpStream::connect(("::1", port)).is_ok());
         let trust = if transport.is_encrypted() { trusting(&authority) } else { Tls::default() };
         let settings = config::Mqtt { host: "::1".into(), ..over(transport, port, trust) };
@@ -311,9 +311,8 @@ fn mqtt_goes_through_a_websocket() {
     delivers(&secured, &settings);
     delivers(&secured, &config::Mqtt { websocket_path: "/".into(), ..settings });
 
-    let port = free_port();
-    let broker =
-        Mosquitto::start(&format!("allow_anonymous true\nlistener {port} 127.0.0.1\nprotocol websockets\n"));
+    let broker = Mosquitto::start("allow_anonymous true\nlistener {other} 127.0.0.1\nprotocol websockets\n");
+    let port = broker.other;
     until("the second listener listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
     let plain = Secured { broker, port };
     delivers(&plain, &over(Transport::Ws, port, Tls::default()));

@@ -10,7 +10,7 @@ use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use common::{clip, config, free_port, watchword};
+use common::{NOBODY, clip, config, watchword};
 use serde_json::{Value, json};
 use ureq::http::{HeaderMap, Request};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
@@ -36,7 +36,7 @@ impl Daemon {
 
     fn start_in(folder: tempfile::TempDir, web: &str) -> Self {
         let web = web.replace("FOLDER", &folder.path().display().to_string());
-        let more = format!("[mqtt]\nport = {}\n[stats]\ninterval = \"1s\"\n[web]\n{web}\n", free_port());
+        let more = format!("[mqtt]\nport = {NOBODY}\n[stats]\ninterval = \"1s\"\n[web]\n{web}\n");
         let path = config(folder.path(), &clip().display().to_string(), &more);
         edit(&path, "analysis_fps = 5", "analysis_fps = 5\nloop = true");
         let mut command = watchword();

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{clip, config, free_port, watchword};
+use common::{NOBODY, clip, config, watchword};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::HandshakeError;
@@ -46,21 +46,21 @@ impl Daemon {
     }
 
     fn run_with(folder: tempfile::TempDir, path: PathBuf, stdin: Stdio) -> Self {
-        let port = free_port();
         let mut child = watchword()
             .args(["run", "--config"])
             .arg(&path)
             .stdin(stdin)
             .env("STATE_DIRECTORY", folder.path())
-            .env("WATCHWORD__WEB__ADDRESS", format!("127.0.0.1:{port}"))
-            .env("WATCHWORD__MQTT__PORT", free_port().to_string())
+            .env("WATCHWORD__WEB__ADDRESS", "127.0.0.1:0")
+            .env("WATCHWORD__MQTT__PORT", NOBODY.to_string())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-        let log: Vec<_> = lines.by_ref().take_while(|line| !line.contains("page is at")).collect();
+        let line = lines.find(|line| line.contains("page is at ")).expect("it says where its page is");
+        let port = line.trim_end_matches('/').rsplit(':').next().unwrap().parse().unwrap();
         let daemon = Self { child, port, folder, path };
-        assert!(daemon.get("/api/v1/cameras").0 == 200, "{log:#?}");
+        assert_eq!(daemon.get("/api/v1/cameras").0, 200);
         std::thread::spawn(move || lines.for_each(|line| eprintln!("{line}")));
         daemon
     }

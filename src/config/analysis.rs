@@ -132,7 +132,7 @@ impl Default for Scoring {
 pub struct Refresh {
     /// Everything at every frame, as the paper does.
     pub exact: bool,
-    /// The detector looks so often for people who are known; between, they are carried on by their motion.
+    /// The detector looks so often for people who are known; between, they are followed by their motion and their look.
     pub detect: Span,
     /// Who was encoded so long ago is encoded again.
     pub age: Span,
@@ -151,7 +151,7 @@ impl Default for Refresh {
     fn default() -> Self {
         Self {
             exact: false,
-            detect: Span::from_secs_f64(0.4),
+            detect: Span::from_secs_f64(0.5),
             age: Span::from_secs_f64(2.0),
             scene: Span::from_secs_f64(1.0),
             shape: 0.6,

@@ -72,7 +72,8 @@ impl Changes {
         changes.removed = gone.map(|camera| camera.name.clone()).collect();
 
         let Pack { path, engine, threads, prepack } = &old.pack;
-        changes.networks = (path, engine, threads, prepack) != (&pack.path, &pack.engine, &pack.threads, &pack.prepack)
+        changes.networks = (path, engine, threads, prepack)
+            != (&pack.path, &pack.engine, &pack.threads, &pack.prepack)
             || seen(&old.scoring) != seen(scoring);
         let Scoring { heads, logit_scale, .. } = &old.scoring;
         changes.scorer = changes.networks || (heads, logit_scale) != (&scoring.heads, &scoring.logit_scale);

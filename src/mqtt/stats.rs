@@ -47,7 +47,7 @@ pub struct CameraStats {
     pub captured_fps: f64,
     /// Frames a second that were analysed.
     pub analysed_fps: f64,
-    /// Frames since the start that the detector looked at; in the others people were carried on by their motion.
+    /// Frames since the start that the detector looked at; in the others people were followed without it.
     pub searched_frames: u64,
     /// Frames since the start that a newer one replaced before the analysis had time for them.
     pub dropped_frames: u64,

@@ -216,8 +216,13 @@ impl View {
         let times = &mut self.times;
         let now = frame.time.monotonic;
         times.measure(&*networks.clock, Stage::Track, || match self.looked {
-            true => self.tracker.update(now, &self.persons),
-            false => self.tracker.carry(now),
+            true => {
+                self.tracker.update(now, &self.persons);
+                if self.lookout.carries() {
+                    self.tracker.remember(&frame.picture);
+                }
+            }
+            false => self.tracker.carry(now, &frame.picture),
         });
 
         let mut current = self.spare.pop().unwrap_or_default();
@@ -297,7 +302,7 @@ impl View {
         }
     }
 
-    /// The confirmed tracks, visible or carried on by their motion.
+    /// The confirmed tracks, visible or only expected.
     pub fn tracks(&self) -> &[Track] {
         self.tracker.tracks()
     }

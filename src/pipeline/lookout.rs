@@ -1,7 +1,7 @@
 //! When the detector is to look for people and objects, and when what it found last will do.
 //!
 //! It looks where somebody may have come: in a scene that has changed, and for as long as somebody is not sure to be there.
-//! People who are known are carried on by their motion for some frames. Knows brightness and times; has never heard of
+//! People who are known are followed without it for some frames. Knows brightness and times; has never heard of
 //! embeddings or scores.
 
 use std::time::Duration;
@@ -49,6 +49,11 @@ impl Lookout {
     /// Has the detector look at the next frame: what it found last says nothing.
     pub fn clear(&mut self) {
         self.looked = None;
+    }
+
+    /// Whether there are frames at which it does not look.
+    pub fn carries(&self) -> bool {
+        !self.settings.exact
     }
 
     /// Whether the detector is to look at `picture`, of the monotonic time `now`. If so, that is what the scenes to come

@@ -40,7 +40,7 @@ pub struct CameraReport {
     pub status: Status,
     pub captured: u64,
     pub analysed: u64,
-    /// Of these, looked at by the detector; in the others people were carried on by their motion.
+    /// Of these, looked at by the detector; in the others people were followed without it.
     pub searched: u64,
     /// Replaced by a newer frame before the analysis had time for them.
     pub dropped: u64,

@@ -90,11 +90,16 @@ impl Motion {
     /// Takes a detection into account.
     pub fn correct(&mut self, rect: &Rect) {
         let variance = (MEASUREMENT * self.size()).powi(2);
-        let (x, y) = rect.centre();
-        self.x.correct(x, variance);
-        self.y.correct(y, variance);
+        self.correct_centre(rect.centre());
         self.width.correct(rect.width(), variance);
         self.height.correct(rect.height(), variance);
+    }
+
+    /// Takes into account where the centre was seen, of a box whose size was not.
+    pub fn correct_centre(&mut self, (x, y): (f32, f32)) {
+        let variance = (MEASUREMENT * self.size()).powi(2);
+        self.x.correct(x, variance);
+        self.y.correct(y, variance);
     }
 
     /// The believed box.

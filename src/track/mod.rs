@@ -6,10 +6,14 @@
 //! both widened by how unsure the expectation is (the idea of Yang et al. 2023, "C-BIoU"), so that a person just found,
 //! whose velocity is unknown, is found again at five frames a second.
 //!
-//! Knows detections and frame times; has never heard of embeddings or actions.
+//! Between two looks of the detector everybody is followed by their motion and by how they looked when they were found
+//! last (as DeepStream's trackers bridge its `interval`).
+//!
+//! Knows detections, frame times and brightness; has never heard of embeddings or actions.
 
 mod assign;
 mod kalman;
+mod template;
 #[cfg(test)]
 mod tests;
 
@@ -17,29 +21,27 @@ use std::time::Duration;
 
 use crate::config;
 use crate::detect::Detection;
-use crate::frame::Rect;
+use crate::frame::{Picture, Rect};
 use assign::Assignment;
 use kalman::Motion;
+use template::Template;
 
 /// Two boxes of one frame that overlap more than this are of one person.
 const SAME_IOU: f32 = 0.5;
-
-/// Who was found so lately may only have been missed by the detector.
-const MISSED_ONCE: Duration = Duration::from_millis(500);
 
 /// A person followed over time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Track {
     /// Unique for the camera and the life of the process; counts up from 1.
     pub id: u64,
-    /// Where the person is in this frame, pixels: as detected, or, while not visible, as expected from the motion, which
-    /// may lead out of the frame.
+    /// Where the person is in this frame, pixels: as detected, or as expected from the motion, which may lead out of the
+    /// frame, and from where there is somebody who looks so.
     pub rect: Rect,
     /// The score of the last detection, 0..=1.
     pub score: f32,
     /// Monotonic time of the first detection.
     pub since: Duration,
-    /// Found when the detector looked last; false for who is only expected to be there.
+    /// Found when the detector looked last, or missed by it for once but still there to see; false for who is only expected.
     pub visible: bool,
 }
 
@@ -67,6 +69,8 @@ struct Person {
     /// 0 until confirmed.
     id: u64,
     motion: Motion,
+    /// How it looked when it was detected last.
+    template: Option<Template>,
     /// As in [`Track`].
     rect: Rect,
     score: f32,
@@ -75,7 +79,9 @@ struct Person {
     hits: u32,
     /// Time since the last detection.
     lost: Duration,
-    /// Detected in this frame.
+    /// Updates since the last detection.
+    missed: u32,
+    /// As in [`Track`].
     visible: bool,
 }
 
@@ -117,7 +123,9 @@ impl Tracker {
         let passed = self.time.map_or(Duration::ZERO, |last| time.saturating_sub(last));
         self.time = Some(time);
         self.pass(passed);
-        self.persons.iter_mut().for_each(|person| person.visible = false);
+        for person in &mut self.persons {
+            (person.visible, person.missed) = (false, person.missed.saturating_add(1));
+        }
 
         self.detections.clear();
         let usable = |d: &&Detection| {
@@ -138,20 +146,37 @@ impl Tracker {
         self.publish();
     }
 
-    /// Lets time pass until the monotonic `time` without looking: everybody is where the motion leads, visible if visible before.
-    pub fn carry(&mut self, time: Duration) {
+    /// Looks at the `picture` that the last update was of: remembers how everybody looks who was found in it, for
+    /// [`Tracker::carry`]; whom the detector missed for the first time, but who is there as remembered, is visible.
+    pub fn remember(&mut self, picture: &Picture) {
+        for person in &mut self.persons {
+            match person.missed {
+                0 => person.template = Some(Template::of(picture, &person.rect)),
+                1 => person.visible = person.recognise(picture),
+                _ => {}
+            }
+        }
+        self.publish();
+    }
+
+    /// Goes on to the frame `picture`, captured at the monotonic `time`, without detections: everybody is where what was
+    /// remembered is found near where the motion leads, or where it leads; visible if visible before.
+    pub fn carry(&mut self, time: Duration, picture: &Picture) {
         let passed = self.time.map_or(Duration::ZERO, |last| time.saturating_sub(last));
         self.time = Some(time);
         self.pass(passed);
+        for person in self.persons.iter_mut().filter(|person| person.visible) {
+            person.recognise(picture);
+        }
         self.publish();
     }
 
     /// Whether it takes another look to say who is there: somebody has yet to be confirmed, or was not found this once.
     pub fn is_unsure(&self) -> bool {
-        self.persons.iter().any(|person| person.id == 0 || (!person.visible && person.lost <= MISSED_ONCE))
+        self.persons.iter().any(|person| person.id == 0 || (!person.visible && person.missed == 1))
     }
 
-    /// The persons confirmed, visible or carried on by their motion, by rising id.
+    /// The persons confirmed, visible or only expected, by rising id.
     pub fn tracks(&self) -> &[Track] {
         &self.tracks
     }
@@ -201,7 +226,7 @@ impl Tracker {
             person.rect = seen.detection.rect;
             person.score = seen.detection.score;
             person.hits = person.hits.saturating_add(1);
-            person.lost = Duration::ZERO;
+            (person.lost, person.missed) = (Duration::ZERO, 0);
             person.visible = true;
         }
     }
@@ -215,11 +240,13 @@ impl Tracker {
                 self.persons.push(Person {
                     id: 0,
                     motion: Motion::new(&detection.rect),
+                    template: None,
                     rect: detection.rect,
                     score: detection.score,
                     since: time,
                     hits: 1,
                     lost: Duration::ZERO,
+                    missed: 0,
                     visible: true,
                 });
             }
@@ -239,6 +266,20 @@ impl Tracker {
                 self.tracks.push(Track { id, rect, score, since, visible });
             }
         }
+    }
+}
+
+impl Person {
+    /// Moves to where what is remembered is found in `picture`, if it is.
+    fn recognise(&mut self, picture: &Picture) -> bool {
+        let template = self.template.as_ref();
+        let Some((x, y)) = template.and_then(|template| template.find(picture, &self.rect)) else {
+            return false;
+        };
+        let (expected_x, expected_y) = self.rect.centre();
+        self.motion.correct_centre((expected_x + x, expected_y + y));
+        self.rect = self.motion.rect();
+        true
     }
 }
 

@@ -46,6 +46,8 @@ pub fn free_port() -> u16 {
 pub struct Mosquitto {
     process: Killed,
     pub port: u16,
+    /// Of a second listener, which the settings call `{other}`.
+    pub other: u16,
     pub folder: tempfile::TempDir,
 }
 
@@ -55,11 +57,12 @@ impl Mosquitto {
         let settings = settings.replace("{folder}", folder.path().to_str().unwrap());
         // A port that is free now may be somebody else's in a moment.
         for _ in 0..10 {
-            let port = free_port();
+            let [port, other] = [free_port(), free_port()];
             let common = format!("listener {port} 127.0.0.1\nuser root\nmax_queued_messages 0\n");
+            let settings = settings.replace("{other}", &other.to_string());
             std::fs::write(folder.path().join("conf"), common + &settings).unwrap();
             if let Some(process) = Self::spawn(folder.path(), port) {
-                return Self { process, port, folder };
+                return Self { process, port, other, folder };
             }
         }
         panic!("mosquitto does not start: {:?}", std::fs::read_to_string(folder.path().join("log")));

@@ -34,7 +34,10 @@ pub fn installed(program: &str) -> bool {
     found
 }
 
-/// A port nobody listens on now.
+/// A port at which nobody listens, ever.
+pub const NOBODY: u16 = 1;
+
+/// A port at which nobody listens now. It may be another test's in a moment: who can, asks for port 0.
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
