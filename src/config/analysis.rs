@@ -40,7 +40,7 @@ pub enum EngineKind {
     Cuda,
     /// The NPU of a Rockchip chip.
     Rknn,
-    /// The best that this machine has.
+    /// What this machine has: an NPU, a GPU, ONNX Runtime, the program's own.
     Auto,
 }
 
@@ -155,7 +155,7 @@ impl Default for Refresh {
             age: Span::from_secs_f64(2.0),
             scene: Span::from_secs_f64(1.0),
             shape: 0.6,
-            changed: 0.6,
+            changed: 0.9,
             budget: None,
         }
     }

@@ -43,10 +43,13 @@ pub fn engine(kind: EngineKind) -> Box<dyn Engine> {
         EngineKind::Rknn => Box::new(rknn::Rknn::default()),
         EngineKind::Auto => {
             let (npu, gpu) = (rknn::Rknn::default(), onnxruntime::Cuda::default());
+            let processor = onnxruntime::OnnxRuntime::default();
             if npu.missing().is_none() {
                 Box::new(npu)
             } else if gpu.missing().is_none() {
                 Box::new(gpu)
+            } else if processor.missing().is_none() {
+                Box::new(processor)
             } else {
                 Box::new(cpu::Cpu::default())
             }
