@@ -51,9 +51,9 @@ def ours(args, pack, engine, exact, clip, folder):
     return float(seconds) * 1e3 / int(frames), int(searched) / int(frames), int(crops) / int(frames)
 
 
-def peer(args, pack, runtime, clip):
+def peer(args, pack, runtime, clip, *more):
     command = [sys.executable, HERE / "pipeline.py", "--runtime", runtime, "--pack", pack, "--detector", DETECTOR]
-    command += ["--clip", clip, "--step", "2", "--threads", str(args.threads), "--patch", "16" if "b16" in pack.name else "32"]
+    command += ["--clip", clip, "--step", "2", "--threads", str(args.threads), "--patch", "16" if "b16" in pack.name else "32", *more]
     said = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     return said["frame_ms"], 1.0, said["crops"] / said["frames"]
 
@@ -81,6 +81,7 @@ def main():
             ways = {
                 "PyTorch, every crop (f32)": lambda: peer(args, pack, "torch", clip),
                 "ONNX Runtime in Python, every crop": lambda: peer(args, pack, "onnxruntime", clip),
+                "the same, without spinning threads": lambda: peer(args, pack, "onnxruntime", clip, "--no-spinning"),
                 "Watchword exact, `cpu`": lambda: ours(args, pack, "cpu", True, clip, folder),
                 "Watchword exact, `onnxruntime`": lambda: ours(args, pack, "onnxruntime", True, clip, folder),
                 "Watchword, `cpu`": lambda: ours(args, pack, "cpu", False, clip, folder),

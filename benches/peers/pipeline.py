@@ -25,17 +25,18 @@ DETECTOR_DEVIATION = np.array([57.375, 57.12, 58.395], np.float32)
 SIZE, BINS, PERSON = 416, 11, 0
 
 
-def onnx_session(path, threads):
+def onnx_session(path, threads, spinning=True):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
 class Detector:
     """NanoDet's persons: x1, y1, x2, y2 in pixels of the picture."""
 
-    def __init__(self, path, threads, threshold, most):
-        self.session = onnx_session(path, threads)
+    def __init__(self, path, threads, spinning, threshold, most):
+        self.session = onnx_session(path, threads, spinning)
         self.input = self.session.get_inputs()[0].name
         self.threshold, self.most = threshold, most
 
@@ -78,8 +79,8 @@ def crop(picture, box):
     return ((square / 255 - MEAN) / DEVIATION).transpose(2, 0, 1)
 
 
-def onnx_tower(pack, threads):
-    session = onnx_session(next(pathlib.Path(pack).glob("image.*onnx")), threads)
+def onnx_tower(pack, threads, spinning):
+    session = onnx_session(next(pathlib.Path(pack).glob("image.*onnx")), threads, spinning)
     name = session.get_inputs()[0].name
     return lambda crops: session.run(None, {name: crops})[0]
 
@@ -111,13 +112,15 @@ def main():
     parser.add_argument("--clip", required=True)
     parser.add_argument("--step", type=int, default=1, help="every so many frames is analysed")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--no-spinning", action="store_true", help="ONNX Runtime's threads sleep while there is nothing to do")
     parser.add_argument("--threshold", type=float, default=0.45)
     parser.add_argument("--most", type=int, default=25)
     args = parser.parse_args()
 
     cv2.setNumThreads(args.threads)
-    detector = Detector(args.detector, args.threads, args.threshold, args.most)
-    tower = torch_tower(args.patch, args.threads) if args.runtime == "torch" else onnx_tower(args.pack, args.threads)
+    spinning = not args.no_spinning
+    detector = Detector(args.detector, args.threads, spinning, args.threshold, args.most)
+    tower = torch_tower(args.patch, args.threads) if args.runtime == "torch" else onnx_tower(args.pack, args.threads, spinning)
     text = np.random.default_rng(0).standard_normal((20, 512)).astype(np.float32)
     text /= np.linalg.norm(text, axis=1, keepdims=True)
     tower(np.zeros((4, 3, 224, 224), np.float32))  # what is set up at the first run is not a frame's
