@@ -32,6 +32,9 @@ pub struct Args {
     /// Threads of the engine; 0 takes every core
     #[arg(long, default_value_t = 0)]
     threads: usize,
+    /// Weights are laid out at every run, not when they are loaded: slower, and less memory (pack.prepack = false)
+    #[arg(long)]
+    no_prepack: bool,
     /// "crops" or "one-pass": where the embeddings of persons come from
     #[arg(long, default_value = "crops", value_parser = regions)]
     regions: Regions,
@@ -99,7 +102,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         return engines::run(
             &Pack::open(&args.pack)?.with_input(args.input),
             &kinds,
-            Options::of(args.threads),
+            Options { prepack: !args.no_prepack, ..Options::of(args.threads) },
             args.frames,
             args.json,
         );
@@ -108,6 +111,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     config.pack.path = args.pack;
     config.pack.engine = args.engine;
     config.pack.threads = args.threads;
+    config.pack.prepack = !args.no_prepack;
     config.scoring.regions = args.regions;
     config.scoring.input = args.input;
     config.scoring.small = args.small;
