@@ -48,7 +48,7 @@ background = ["a person standing"]
 
 [mqtt]
 broker = "embedded"
-port = 1
+port = 0
 snapshots = true
 
 [stats]

@@ -29,6 +29,9 @@ use template::Template;
 /// Two boxes of one frame that overlap more than this are of one person.
 const SAME_IOU: f32 = 0.5;
 
+/// Who is carried on until less than this share of the box is in the picture has left it.
+const INSIDE: f32 = 0.5;
+
 /// A person followed over time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Track {
@@ -160,13 +163,15 @@ impl Tracker {
     }
 
     /// Goes on to the frame `picture`, captured at the monotonic `time`, without detections: everybody is where what was
-    /// remembered is found near where the motion leads, or where it leads; visible if visible before.
+    /// remembered is found near where the motion leads, or where it leads; visible if visible before and not on the way out.
     pub fn carry(&mut self, time: Duration, picture: &Picture) {
         let passed = self.time.map_or(Duration::ZERO, |last| time.saturating_sub(last));
         self.time = Some(time);
         self.pass(passed);
+        let (width, height) = (picture.width as f32, picture.height as f32);
         for person in self.persons.iter_mut().filter(|person| person.visible) {
             person.recognise(picture);
+            person.visible = person.rect.clamped(width, height).area() >= INSIDE * person.rect.area();
         }
         self.publish();
     }

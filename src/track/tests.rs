@@ -279,3 +279,19 @@ fn who_turns_round_between_two_looks_is_seen_to() {
     tracker.remember(&stripes(130.0));
     assert!(!found(&tracker), "once may be by chance");
 }
+
+#[test]
+fn who_walks_out_of_the_picture_between_two_looks_is_gone() {
+    let mut tracker = tracker();
+    let at = |t: f32| 100.0 - 60.0 * t;
+    for t in (0..=7).map(|i| 0.2 * i as f32) {
+        tracker.update(seconds(t), &[person(at(t), 100.0, 0.9)]);
+        tracker.remember(&stripes(at(t)));
+    }
+    let visible = [1.6, 1.8].map(|t| {
+        tracker.carry(seconds(t), &stripes(at(t)));
+        tracker.tracks()[0].visible
+    });
+    assert_eq!(visible, [true, false]);
+    assert!(!tracker.is_unsure());
+}
