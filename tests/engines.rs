@@ -334,23 +334,20 @@ fn a_batch_is_its_pictures() {
 }
 
 #[test]
-fn threads_change_nothing() {
+fn threads_and_prepacking_change_nothing() {
     let folder = TempDir::new().unwrap();
     for case in cases(&folder) {
         for kind in Runtime::of_onnx() {
-            let [one, two] = [1, 2].map(|threads| {
-                let mut session = load(kind, &case.path, Options::of(threads)).unwrap();
-                let fed = feed(&*session, 2);
-                run(&mut *session, &fed)
-            });
-            assert_agree(
-                &format!("{} on {kind:?}", case.name),
-                case.exact,
-                1e-4,
-                ROUNDED,
-                &one[0].data,
-                &two[0].data,
-            );
+            let [plain, others @ ..] =
+                [ONE, Options::of(2), Options { prepack: false, ..ONE }].map(|options| {
+                    let mut session = load(kind, &case.path, options).unwrap();
+                    let fed = feed(&*session, 2);
+                    (options, run(&mut *session, &fed))
+                });
+            for (options, other) in others {
+                let what = format!("{} on {kind:?}, {options:?}", case.name);
+                assert_agree(&what, case.exact, 1e-4, ROUNDED, &plain.1[0].data, &other[0].data);
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{NOBODY, clip, config, watchword};
+use common::{clip, config, watchword};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::HandshakeError;
@@ -52,7 +52,7 @@ impl Daemon {
             .stdin(stdin)
             .env("STATE_DIRECTORY", folder.path())
             .env("WATCHWORD__WEB__ADDRESS", "127.0.0.1:0")
-            .env("WATCHWORD__MQTT__PORT", NOBODY.to_string())
+            .env("WATCHWORD__MQTT__PORT", "0")
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
