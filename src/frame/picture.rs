@@ -1,6 +1,6 @@
 //! What a picture can say about itself: how its planes lie, whether its data is all there, its colours for drawing.
 
-use super::{Colour, Frame, Picture, PixelFormat, Plane};
+use super::{Colour, Frame, Picture, PixelFormat, Plane, Rect};
 use crate::clock::FrameTime;
 
 /// Why a picture cannot be read.
@@ -121,6 +121,28 @@ impl Picture {
         let [plane, ..] = self.planes;
         let byte = self.data.get(plane.offset + y * plane.stride + x * step + green);
         byte.copied().unwrap_or_default()
+    }
+
+    /// Overwrites `means` with the mean brightness of the cells of a grid over `rect`, so many columns across, row by row;
+    /// of each cell `samples` pixels across and down are looked at. Beyond the picture lies its edge.
+    pub fn cells(&self, rect: Rect, columns: usize, samples: usize, means: &mut [u8]) {
+        let rows = means.len() / columns.max(1);
+        let (across, down) =
+            (rect.width() / (columns * samples) as f32, rect.height() / (rows * samples) as f32);
+        let at = |start: f32, step: f32, n: usize, end: usize| {
+            let place = start + step * (n as f32 + 0.5);
+            (place.max(0.0) as usize).min(end.saturating_sub(1))
+        };
+        for (cell, mean) in means.iter_mut().enumerate() {
+            let (column, row) = (cell % columns * samples, cell / columns * samples);
+            let mut sum = 0;
+            for sample in 0..samples * samples {
+                let x = at(rect.x1, across, column + sample % samples, self.width);
+                let y = at(rect.y1, down, row + sample / samples, self.height);
+                sum += u32::from(self.brightness(x, y));
+            }
+            *mean = (sum / (samples * samples) as u32) as u8; // a mean of bytes is a byte
+        }
     }
 
     /// Whether every row of every plane lies inside the data.

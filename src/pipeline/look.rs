@@ -23,22 +23,7 @@ impl<const CELLS: usize> Look<CELLS> {
     /// Of what is inside `rect`, pixels of `picture`; what sticks out looks like the edge.
     pub fn of(picture: &Picture, rect: Rect) -> Self {
         let mut look = Self::default();
-        let steps = (CELLS * SAMPLES) as f32;
-        let (across, down) = (rect.width() / steps, rect.height() / steps);
-        let at = |start: f32, step: f32, n: usize, end: usize| {
-            let place = start + step * (n as f32 + 0.5);
-            (place.max(0.0) as usize).min(end.saturating_sub(1))
-        };
-        for (cell, mean) in look.0.as_flattened_mut().iter_mut().enumerate() {
-            let (column, row) = (cell % CELLS * SAMPLES, cell / CELLS * SAMPLES);
-            let mut sum = 0;
-            for sample in 0..SAMPLES * SAMPLES {
-                let x = at(rect.x1, across, column + sample % SAMPLES, picture.width);
-                let y = at(rect.y1, down, row + sample / SAMPLES, picture.height);
-                sum += u32::from(picture.brightness(x, y));
-            }
-            *mean = (sum / (SAMPLES * SAMPLES) as u32) as u8; // a mean of bytes is a byte
-        }
+        picture.cells(rect, CELLS, SAMPLES, look.0.as_flattened_mut());
         look
     }
 

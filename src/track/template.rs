@@ -10,6 +10,8 @@ use crate::frame::{Picture, Rect};
 /// Samples of a template.
 const ACROSS: usize = 12;
 const DOWN: usize = 24;
+/// Pixels of a sample across and down: the camera's noise, and what is finer than the samples, is halved.
+const SAMPLES: usize = 2;
 /// How far it may be from where it is expected, samples to each side.
 const ASIDE: usize = 10;
 const UP: usize = 5;
@@ -32,14 +34,17 @@ impl Template {
     /// Of the person in `rect`, pixels of `picture`.
     pub fn of(picture: &Picture, rect: &Rect) -> Self {
         let mut template = Self([[0; ACROSS]; DOWN]);
-        sample(picture, rect, 0, 0, &mut template.0);
+        picture.cells(part(rect), ACROSS, SAMPLES, template.0.as_flattened_mut());
         template
     }
 
     /// How far from `rect`, pixels of `picture`, the person is, if anything there looks like it.
     pub fn find(&self, picture: &Picture, rect: &Rect) -> Option<(f32, f32)> {
         let mut around = [[0; WIDE]; HIGH];
-        sample(picture, rect, ASIDE, UP, &mut around);
+        let (part, (x, y)) = (part(rect), steps(rect));
+        let (aside, up) = (x * ASIDE as f32, y * UP as f32);
+        let all = Rect::new(part.x1 - aside, part.y1 - up, part.x2 + aside, part.y2 + up);
+        picture.cells(all, WIDE, SAMPLES, around.as_flattened_mut());
         let places = (0..=2 * UP).flat_map(|down| (0..=2 * ASIDE).map(move |across| (across, down)));
         let (difference, (across, down)) = places
             .map(|(across, down)| {
@@ -49,7 +54,6 @@ impl Template {
                 (difference * (1.0 + DISTANCE * far), (across, down))
             })
             .min_by(|a, b| a.0.total_cmp(&b.0))?;
-        let (x, y) = steps(rect);
         let moved = (x * (across as f32 - ASIDE as f32), y * (down as f32 - UP as f32));
         (difference < STRANGE * self.contrast()).then_some(moved)
     }
@@ -80,28 +84,15 @@ fn steps(rect: &Rect) -> (f32, f32) {
     (PART.width() * rect.width() / ACROSS as f32, PART.height() * rect.height() / DOWN as f32)
 }
 
-/// Overwrites `samples` with the brightness of the part of `rect` that is taken, and as many samples more to each side
-/// as `aside` and `up` say. Beyond the picture lies its edge.
-fn sample<const COLUMNS: usize>(
-    picture: &Picture,
-    rect: &Rect,
-    aside: usize,
-    up: usize,
-    samples: &mut [[u8; COLUMNS]],
-) {
-    let (x, y) = steps(rect);
-    let left = rect.x1 + PART.x1 * rect.width() - aside as f32 * x;
-    let top = rect.y1 + PART.y1 * rect.height() - up as f32 * y;
-    let at = |place: f32, end: usize| (place.max(0.0) as usize).min(end.saturating_sub(1));
-    for (down, row) in samples.iter_mut().enumerate() {
-        // Two by two: the camera's noise, and what is finer than the samples, is halved.
-        let rows = [0.25, 0.75].map(|part| at(top + (down as f32 + part) * y, picture.height));
-        for (across, sample) in row.iter_mut().enumerate() {
-            let columns = [0.25, 0.75].map(|part| at(left + (across as f32 + part) * x, picture.width));
-            let four = rows.iter().flat_map(|row| columns.map(|column| picture.brightness(column, *row)));
-            *sample = (four.map(u32::from).sum::<u32>() / 4) as u8; // a mean of bytes is a byte
-        }
-    }
+/// The part of `rect` that is taken.
+fn part(rect: &Rect) -> Rect {
+    let (width, height) = (rect.width(), rect.height());
+    Rect::new(
+        rect.x1 + PART.x1 * width,
+        rect.y1 + PART.y1 * height,
+        rect.x1 + PART.x2 * width,
+        rect.y1 + PART.y2 * height,
+    )
 }
 
 #[cfg(test)]
