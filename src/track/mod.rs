@@ -123,9 +123,7 @@ impl Tracker {
     /// Takes the person detections of the frame captured at the monotonic `time`; their order does not matter. A time
     /// that does not move on is taken as the same instant. After a gap longer than `max_lost`, everybody is a stranger.
     pub fn update<'a>(&mut self, time: Duration, persons: impl IntoIterator<Item = &'a Detection>) {
-        let passed = self.time.map_or(Duration::ZERO, |last| time.saturating_sub(last));
-        self.time = Some(time);
-        self.pass(passed);
+        self.pass(time);
         for person in &mut self.persons {
             (person.visible, person.missed) = (false, person.missed.saturating_add(1));
         }
@@ -165,9 +163,7 @@ impl Tracker {
     /// Goes on to the frame `picture`, captured at the monotonic `time`, without detections: everybody is where what was
     /// remembered is found near where the motion leads, or where it leads; visible if visible before and not on the way out.
     pub fn carry(&mut self, time: Duration, picture: &Picture) {
-        let passed = self.time.map_or(Duration::ZERO, |last| time.saturating_sub(last));
-        self.time = Some(time);
-        self.pass(passed);
+        self.pass(time);
         let (width, height) = (picture.width as f32, picture.height as f32);
         for person in self.persons.iter_mut().filter(|person| person.visible) {
             person.recognise(picture);
@@ -191,8 +187,10 @@ impl Tracker {
         &self.ended
     }
 
-    /// Lets time pass: everybody moves on; who was unseen for too long is given up.
-    fn pass(&mut self, passed: Duration) {
+    /// Lets time pass until the monotonic `time`: everybody moves on; who was unseen for too long is given up.
+    fn pass(&mut self, time: Duration) {
+        let passed = self.time.map_or(Duration::ZERO, |last| time.saturating_sub(last));
+        self.time = Some(time);
         self.ended.clear();
         let longest = Duration::from(self.settings.max_lost);
         self.persons.retain_mut(|person| {

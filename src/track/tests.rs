@@ -184,7 +184,6 @@ proptest! {
             }
         }
     }
-
 }
 
 proptest! {
